@@ -1,0 +1,140 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/onetime-go/onetime"
+)
+
+// SealedBlock is the unit, in bytes, of a sealed value's length. A store may keep values in rows of this size.
+const SealedBlock = 512
+
+// An ID names a record without being able to open it: the two characters that the keys of a secret and its receipt
+// share, then a hash of the whole key. The first two bytes are equal for both, so that a partitioned store can keep
+// the two together.
+type ID [34]byte
+
+// An AccountID names an account. The zero value stands for no account.
+type AccountID [16]byte
+
+// A KeyID names a server key. See Keyring.
+type KeyID [8]byte
+
+// A ClaimID is drawn at random for each try to consume a secret, and tells afterwards which of them did.
+type ClaimID [16]byte
+
+// A SecretRecord is a secret as it is stored: sealed.
+type SecretRecord struct {
+	ID            ID
+	ReceiptID     ID
+	Created       time.Time // times are kept to the millisecond
+	Expires       time.Time
+	HasPassphrase bool
+	KeyID         KeyID  // the server key that seals it
+	Sealed        []byte // a multiple of SealedBlock
+}
+
+// A ReceiptRecord is a receipt as it is stored.
+type ReceiptRecord struct {
+	ID            ID
+	SecretID      ID
+	Account       AccountID
+	State         onetime.State // new until a claim or a sweep changes it
+	Created       time.Time
+	Updated       time.Time // of the last change of State
+	SecretExpires time.Time
+	Expires       time.Time
+	HasPassphrase bool
+	KeyID         KeyID
+	Claim         ClaimID // of the claim that consumed the secret; zero before
+	Sealed        []byte
+
+	// SecretStands tells whether the secret's record is there. Reads set it; writes ignore it.
+	SecretStands bool
+}
+
+// A RecentRecord lists a receipt under the account that made it.
+type RecentRecord struct {
+	Account AccountID
+	Sealed  []byte // the receipt's key, sealed
+	// Receipt is the receipt as it stands. Reads set it; writes use its ID only.
+	Receipt ReceiptRecord
+}
+
+// An AccountRecord is an account as it is stored. Its token is not in it.
+type AccountRecord struct {
+	ID      AccountID
+	Email   string // unique, as Vault normalises it
+	Created time.Time
+	TokenID [32]byte // hash of the token
+	KeyID   KeyID
+	Sealed  []byte // the account's key, sealed under the token
+}
+
+// A Claim consumes a secret.
+type Claim struct {
+	SecretID ID
+	ID       ClaimID
+	State    onetime.State // what the receipt is to say: received or burned
+	Now      time.Time
+}
+
+// Errors of a Store. It wraps every other error so that its driver's types do not show.
+var (
+	// ErrNoRecord is returned by reads that find nothing.
+	ErrNoRecord = errors.New("vault: no such record")
+	// ErrExists is returned by CreateAccount for an e-mail address that has an account.
+	ErrExists = errors.New("vault: the account exists")
+)
+
+// A Store keeps records. It decides nothing: what the records mean is the Vault's business. All methods may be
+// called concurrently, by several processes too. A write that returned nil is durable. A write that returned an
+// error may or may not have happened; nothing of it happened in part.
+//
+// Package storetest tests all that is said here.
+type Store interface {
+	// Create stores a secret and its receipt and, if recent is not nil, lists it, in one step.
+	Create(ctx context.Context, secret SecretRecord, receipt ReceiptRecord, recent *RecentRecord) error
+
+	// Secret returns a secret without changing anything, or ErrNoRecord. It returns expired ones too.
+	Secret(ctx context.Context, id ID) (SecretRecord, error)
+
+	// Receipt returns a receipt, or ErrNoRecord. It returns expired ones too.
+	Receipt(ctx context.Context, id ID) (ReceiptRecord, error)
+
+	// Claim, in one step, deletes the secret, sets State, Updated and Claim of its receipt, and returns true. It
+	// returns false, and changes nothing, if there is no such secret or it expires at Now or before. Of any
+	// number of claims on a secret, one returns true.
+	Claim(ctx context.Context, claim Claim) (bool, error)
+
+	// Recent returns what is listed for an account, newest first, at most limit entries. Entries whose receipt is
+	// gone are left out.
+	Recent(ctx context.Context, account AccountID, limit int) ([]RecentRecord, error)
+
+	// Sweep deletes what expired at now or before, at most limit records of each kind: secrets, whose receipts turn
+	// from new to expired, with the secret's Expires as Updated; and receipts, with their list entries. It returns
+	// how many records it deleted.
+	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
+
+	// HighWater returns the latest time that a write was given, as Created, Now or now, so that time never goes
+	// back. It is the zero Time before the first write.
+	HighWater(ctx context.Context) (time.Time, error)
+
+	// CreateAccount stores an account, or returns ErrExists.
+	CreateAccount(ctx context.Context, account AccountRecord) error
+
+	// Account returns the account with an e-mail address, or ErrNoRecord.
+	Account(ctx context.Context, email string) (AccountRecord, error)
+
+	// ServerKeys returns the ids that AddServerKey stored, in that order.
+	ServerKeys(ctx context.Context) ([]KeyID, error)
+
+	// AddServerKey stores the id of a server key before the first record is sealed with it. Adding one twice is
+	// no error and changes nothing.
+	AddServerKey(ctx context.Context, id KeyID) error
+
+	// Close waits for what is under way and closes the store. Calls after it return an error.
+	Close() error
+}
