@@ -29,6 +29,7 @@ type ClaimID [16]byte
 type SecretRecord struct {
 	ID            ID
 	ReceiptID     ID
+	Account       AccountID
 	Created       time.Time // times are kept to the millisecond
 	Expires       time.Time
 	HasPassphrase bool

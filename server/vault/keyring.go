@@ -1,0 +1,212 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// A Keyring holds the server keys, in the order in which they were made. One of them is active: it seals what is new.
+// The others open what is older. Without the keyring no secret can be opened, so it must be kept as well as the database,
+// and apart from its backups.
+//
+// The id of a key is derived from it. A store notes the ids of the keys that sealed its records, so a wrong keyring is
+// found out at start.
+type Keyring struct{ keys []serverKey }
+
+type serverKey struct {
+	id      KeyID
+	key     [32]byte
+	created time.Time
+	active  bool
+}
+
+// String writes the id as it stands in the keyring file.
+func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
+
+// NewKeyring makes a keyring with one new key, in memory: for tests, or for a caller that keeps it elsewhere.
+func NewKeyring() *Keyring {
+	key := serverKey{created: time.Now().UTC().Truncate(time.Second), active: true}
+	_, _ = rand.Read(key.key[:]) // it never fails
+	key.id = idOfKey(key.key)
+	return &Keyring{keys: []serverKey{key}}
+}
+
+func idOfKey(key [32]byte) KeyID {
+	derived, err := hkdf.Key(sha256.New, key[:], nil, "onetime/v1 server key id", len(KeyID{}))
+	if err != nil {
+		panic(err) // only for lengths that HKDF cannot make
+	}
+	return KeyID(derived)
+}
+
+// active returns the key that seals what is new. Every keyring has one.
+func (k *Keyring) active() serverKey {
+	for _, key := range k.keys {
+		if key.active {
+			return key
+		}
+	}
+	return k.keys[0]
+}
+
+func (k *Keyring) find(id KeyID) (serverKey, error) {
+	for _, key := range k.keys {
+		if key.id == id {
+			return key, nil
+		}
+	}
+	return serverKey{}, fmt.Errorf("%w: the keyring lacks server key %s", ErrDamaged, id)
+}
+
+// LoadKeyring reads the keyring of a store from a file. If there is no such file, and the store has never been sealed
+// with a key, it makes one, of mode 0600, and does not return before it is on the disk: what a lost key has sealed can
+// never be opened. Several processes may do so at once.
+func LoadKeyring(ctx context.Context, path string, store Store) (*Keyring, error) {
+	keys, err := readKeyring(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return keys, err
+	}
+	used, err := store.ServerKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("vault: read the ids of the server keys: %w", err)
+	}
+	if len(used) > 0 {
+		return nil, fmt.Errorf("the keyring %s is not there, and the store has records that were sealed with server key %s: "+
+			"restore the keyring; a new one would open none of them", path, used[0])
+	}
+	if err := NewKeyring().create(path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return readKeyring(path) // which may be the one of another process
+}
+
+// keyringFile is the keyring as JSON.
+type keyringFile struct {
+	Version int       `json:"version"`
+	Keys    []keyFile `json:"keys"`
+}
+
+type keyFile struct {
+	ID      string    `json:"id"`
+	Key     []byte    `json:"key"` // base64
+	Created time.Time `json:"created"`
+	Active  bool      `json:"active,omitempty"`
+}
+
+func readKeyring(path string) (*Keyring, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("vault: read the keyring: %w", err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("the keyring %s can be read by others: set its mode to 0600", path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("vault: read the keyring: %w", err)
+	}
+	keys, err := parseKeyring(data)
+	if err != nil {
+		return nil, fmt.Errorf("the keyring %s %w", path, err)
+	}
+	return keys, nil
+}
+
+// parseKeyring reads a keyring. Its errors hold nothing of the file, which is secret.
+func parseKeyring(data []byte) (*Keyring, error) {
+	var file keyringFile
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&file); err != nil {
+		return nil, errors.New("is damaged: it is not the JSON of a keyring")
+	}
+	if file.Version != 1 {
+		return nil, fmt.Errorf("has version %d, and this program knows version 1", file.Version)
+	}
+	keys := &Keyring{}
+	active := 0
+	for i, entry := range file.Keys {
+		if len(entry.Key) != len(serverKey{}.key) {
+			return nil, fmt.Errorf("is damaged: key %d has not 32 bytes", i+1)
+		}
+		key := serverKey{key: [32]byte(entry.Key), created: entry.Created, active: entry.Active}
+		if key.id = idOfKey(key.key); key.id.String() != entry.ID {
+			return nil, fmt.Errorf("is damaged: key %d is not the one that its id names", i+1)
+		}
+		if key.active {
+			active++
+		}
+		keys.keys = append(keys.keys, key)
+	}
+	if active != 1 {
+		return nil, errors.New("is damaged: not exactly one of its keys is active")
+	}
+	return keys, nil
+}
+
+// create writes a new file, and makes sure that it is on the disk. It never replaces one: then the error is
+// fs.ErrExist.
+func (k *Keyring) create(path string) error {
+	file := keyringFile{Version: 1}
+	for _, key := range k.keys {
+		file.Keys = append(file.Keys, keyFile{key.id.String(), key.key[:], key.created, key.active})
+	}
+	data, err := json.MarshalIndent(file, "", "  ")
+	if err != nil {
+		return fmt.Errorf("vault: write the keyring: %w", err)
+	}
+	temporary, err := writeDurably(filepath.Dir(path), append(data, '\n'))
+	if err != nil {
+		return fmt.Errorf("vault: write the keyring: %w", err)
+	}
+	defer os.Remove(temporary)
+	if err := os.Link(temporary, path); err != nil { // unlike a rename, it fails if the name is taken
+		return fmt.Errorf("vault: write the keyring: %w", err)
+	}
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("vault: write the keyring: %w", err)
+	}
+	return nil
+}
+
+// writeDurably writes a temporary file, which only the owner can read, and returns its name.
+func writeDurably(folder string, data []byte) (name string, err error) {
+	f, err := os.CreateTemp(folder, ".keyring-*")
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		err = errors.Join(err, f.Close())
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if _, err := f.Write(data); err != nil {
+		return "", err
+	}
+	return f.Name(), f.Sync()
+}
+
+// syncFolder makes a name durable.
+func syncFolder(folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil // it cannot sync folders
+	}
+	d, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,185 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/onetime-go/onetime"
+)
+
+// terms say how a secret is to be kept.
+type terms struct {
+	account     *Account // nil for an anonymous caller
+	ttl         time.Duration
+	passphrase  onetime.Sensitive
+	recipients  []string
+	shareDomain string
+}
+
+// Share seals a secret. Commit stores it.
+func (v *Vault) Share(ctx context.Context, caller onetime.Caller, r onetime.ShareRequest) (onetime.Pending[onetime.Receipt], error) {
+	if err := v.rules.checkSecret(r.Secret); err != nil {
+		return onetime.Pending[onetime.Receipt]{}, err
+	}
+	account, _ := accountOf(caller)
+	return v.share(ctx, r.Secret, terms{account, r.TTL, r.Passphrase, r.Recipients, r.ShareDomain})
+}
+
+// Generate seals a random value: 24 letters and digits, none of which is mistaken for another, 139 bits.
+func (v *Vault) Generate(ctx context.Context, caller onetime.Caller, r onetime.GenerateRequest) (onetime.Pending[onetime.Receipt], error) {
+	value, err := randomText(v.random, legible, generatedLength)
+	if err != nil {
+		return onetime.Pending[onetime.Receipt]{}, err
+	}
+	account, _ := accountOf(caller)
+	pending, err := v.share(ctx, value, terms{account, r.TTL, r.Passphrase, r.Recipients, r.ShareDomain})
+	pending.Answer.Value = value
+	return pending, err
+}
+
+func (v *Vault) share(ctx context.Context, value onetime.Sensitive, t terms) (onetime.Pending[onetime.Receipt], error) {
+	var none onetime.Pending[onetime.Receipt]
+	if err := v.rules.checkTerms(t); err != nil {
+		return none, err
+	}
+	secretKey, receiptKey, err := newKeys(v.random)
+	if err != nil {
+		return none, err
+	}
+	secret, receipt := v.newRecords(secretKey, receiptKey, t)
+	if secret.Sealed, err = v.sealSecret(ctx, secretKey, secret, value, t); err != nil {
+		return none, err
+	}
+	content := receiptContent{secretKey: secretKey, custid: onetime.Anonymous, shareDomain: t.shareDomain}
+	if t.account != nil {
+		content.custid = t.account.email
+	}
+	for _, address := range t.recipients {
+		content.recipients = append(content.recipients, obscure(address))
+	}
+	if receipt.Sealed, err = v.sealReceipt(receiptKey, receipt, content); err != nil {
+		return none, err
+	}
+	recent, err := v.recentEntry(t.account, receiptKey, receipt)
+	if err != nil {
+		return none, err
+	}
+	receipt.SecretStands = true
+	return onetime.Pending[onetime.Receipt]{
+		Answer: showReceipt(receiptKey, receipt, content, receipt.Created),
+		Commit: func(ctx context.Context) error {
+			if err := v.store.Create(ctx, secret, receipt, recent); err != nil {
+				return fmt.Errorf("vault: store a secret: %w", err)
+			}
+			return nil
+		},
+	}, nil
+}
+
+// newRecords makes the records of a new secret, without what is sealed.
+func (v *Vault) newRecords(secretKey, receiptKey onetime.Sensitive, t terms) (SecretRecord, ReceiptRecord) {
+	now, ttl := v.now(), grant(t.ttl, t.account)
+	secret := SecretRecord{
+		ID:            secretID(secretKey),
+		ReceiptID:     receiptID(receiptKey),
+		Created:       now,
+		Expires:       now.Add(ttl),
+		HasPassphrase: t.passphrase != "",
+		KeyID:         v.keys.active().id,
+	}
+	if t.account != nil {
+		secret.Account = t.account.id
+	}
+	return secret, ReceiptRecord{
+		ID:            secret.ReceiptID,
+		SecretID:      secret.ID,
+		Account:       secret.Account,
+		State:         onetime.StateNew,
+		Created:       now,
+		Updated:       now,
+		SecretExpires: secret.Expires,
+		Expires:       now.Add(2 * ttl),
+		HasPassphrase: secret.HasPassphrase,
+		KeyID:         secret.KeyID,
+	}
+}
+
+// sealSecret makes both layers of a value, the inner one if there is a passphrase.
+func (v *Vault) sealSecret(ctx context.Context, key onetime.Sensitive, r SecretRecord, value onetime.Sensitive, t terms) ([]byte, error) {
+	body := []byte(value)
+	if t.passphrase != "" {
+		give, err := v.argon.take(ctx)
+		if err != nil {
+			return nil, err
+		}
+		body, err = v.lock(t.passphrase, factsOfSecret(r), body)
+		give()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return v.sealValue(key, factsOfSecret(r), body, t.shareDomain)
+}
+
+func (v *Vault) recentEntry(account *Account, receiptKey onetime.Sensitive, r ReceiptRecord) (*RecentRecord, error) {
+	if account == nil {
+		return nil, nil
+	}
+	sealed, err := v.seal(kindRecent, account.key[:], factsOfRecent(r), []byte(receiptKey))
+	if err != nil {
+		return nil, err
+	}
+	return &RecentRecord{Account: account.id, Sealed: sealed, Receipt: r}, nil
+}
+
+// receiptContent is what of a receipt is sealed.
+type receiptContent struct {
+	secretKey   onetime.Sensitive
+	custid      string
+	recipients  []string // obscured
+	shareDomain string
+}
+
+func (v *Vault) sealReceipt(key onetime.Sensitive, r ReceiptRecord, c receiptContent) ([]byte, error) {
+	var b cryptobyte.Builder
+	field := func(text string) {
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(text)) })
+	}
+	field(c.secretKey.Expose())
+	field(c.custid)
+	field(c.shareDomain)
+	for _, recipient := range c.recipients {
+		field(recipient)
+	}
+	plaintext, err := b.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("vault: encode a receipt: %w", err)
+	}
+	return v.seal(kindReceipt, []byte(key), factsOfReceipt(r), plaintext)
+}
+
+func (v *Vault) unsealReceipt(key onetime.Sensitive, r ReceiptRecord) (receiptContent, error) {
+	var c receiptContent
+	plaintext, err := v.unseal(kindReceipt, []byte(key), factsOfReceipt(r), r.Sealed)
+	if err != nil {
+		return c, err
+	}
+	if r.SecretExpires.Sub(r.Created) != r.Expires.Sub(r.SecretExpires) {
+		return c, ErrDamaged
+	}
+	var fields []string
+	for s := cryptobyte.String(plaintext); !s.Empty(); {
+		var field cryptobyte.String
+		if !s.ReadUint16LengthPrefixed(&field) {
+			return c, ErrDamaged
+		}
+		fields = append(fields, string(field))
+	}
+	if len(fields) < 3 || !isKey(onetime.Sensitive(fields[0])) {
+		return c, ErrDamaged
+	}
+	return receiptContent{onetime.Sensitive(fields[0]), fields[1], fields[3:], fields[2]}, nil
+}

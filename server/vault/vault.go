@@ -1,0 +1,217 @@
+// Package vault is the reference Service of the Onetime Secret API: it seals secrets, reveals each to exactly one caller
+// or to nobody, and forgets them. It knows no HTTP and no database: package server puts it on the network, and a Store,
+// such as the one of package sqlitestore, keeps its records.
+//
+// # What it promises
+//
+// No key that opens a secret is stored. To open one takes the server key (see Keyring) and one bearer key: the secret's
+// key, which is in the link, its receipt's key, or the API token of the account that made it; and the passphrase, if it
+// has one. The database opens nothing, even together with the server key.
+//
+// A secret is consumed by one atomic step of the Store, after its answer was made and checked. Of any number of callers,
+// on any number of servers, one wins; the others get the error that an unknown key gets. An answer that is lost on
+// the way to the client is lost: the promise is once or not at all.
+//
+// # Keys
+//
+// A bearer key is 31 characters of base 36, lower case. A secret's key and its receipt's share their first two, so that a
+// partitioned store can keep their records together; 149 bits remain independent. An API token is 40 such characters.
+// The id of a record is those two characters, then
+//
+//	SHA-256("onetime/v1 secret id" or "onetime/v1 receipt id", one zero byte, the key)
+//
+// # Format, version 1
+//
+// Everything sealed is XChaCha20-Poly1305: a random nonce of 24 bytes, then the ciphertext with its tag. The key is
+// HKDF-SHA256 with the server key (32 bytes) as salt, 32 bytes long:
+//
+//	what is sealed   input key      info                       plaintext
+//	value            secret's key   onetime/v1 value           lengths, body, share domain, zeros: see below
+//	receipt          receipt's key  onetime/v1 receipt         secret's key, custid, recipients, share domain
+//	recent entry     account key    onetime/v1 recent          receipt's key
+//	account key      API token      onetime/v1 account key     32 random bytes
+//
+// The plaintext of a value is the lengths of its body (4 bytes, big-endian) and of its share domain (2 bytes), the body,
+// the share domain, and zeros up to where the sealed value is a multiple of SealedBlock bytes, which hides how long the
+// secret is. The body is the secret or, with a
+// passphrase, a second layer: salt (16 bytes), time, memory in KiB (4 bytes each, big-endian) and threads (1 byte) of
+// Argon2id, then XChaCha20-Poly1305 as above, under the 32 bytes that Argon2id makes of the passphrase. If the outer
+// layer does not open, the record is damaged or the server key wrong; if the inner does not, the passphrase is.
+// Fields of a receipt are each preceded by their length (2 bytes, big-endian).
+//
+// The associated data of every seal is, in this order: the version (1 byte), the kind (its info, "onetime/v1 passphrase" for
+// the inner layer, preceded by its length in 1 byte), the server key's id (8 bytes), the record's id and the id of the
+// other record of the pair (34 bytes each, zeros if there is none), created and expires in Unix milliseconds (8 bytes
+// each, big-endian; the record's own expiry), the flags (1 byte, 1 for a passphrase), and the account's id (16 bytes,
+// zeros for none). A record whose plain columns were altered does not open.
+package vault
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/onetime-go/onetime"
+)
+
+// DefaultMaxSecret is the longest secret, in bytes, unless configured otherwise.
+const DefaultMaxSecret = 10_000
+
+// MostMaxSecret is the largest MaxSecret: 1 MiB.
+const MostMaxSecret = 1 << 20
+
+// Config is what a Vault is made of. Store and Keys are required.
+type Config struct {
+	Store Store
+	Keys  *Keyring
+	// MaxSecret is the longest secret, in bytes, at most MostMaxSecret; 0 stands for DefaultMaxSecret.
+	MaxSecret int
+	// MinPassphrase is the shortest passphrase, in characters; 0 sets no minimum.
+	MinPassphrase int
+	// ShareDomains are the custom domains that a caller may ask for. If there are none, asking for one is refused.
+	ShareDomains []string
+	// Clock tells the time; nil stands for time.Now. A clock that goes back is not followed.
+	Clock func() time.Time
+	// Random makes keys, nonces and salts; nil stands for crypto/rand.Reader.
+	Random io.Reader
+}
+
+// A Vault is a server.Service. Its methods may be called concurrently.
+type Vault struct {
+	store   Store
+	keys    *Keyring
+	rules   rules
+	clock   func() time.Time
+	random  io.Reader
+	highest atomic.Int64 // the latest time that was seen, in Unix milliseconds
+	guesses *guesses
+	argon   argon
+}
+
+// New returns a Vault over a Store. It refuses a keyring that lacks a server key with which the Store's records were
+// sealed, and then has changed nothing.
+func New(ctx context.Context, config Config) (*Vault, error) {
+	v := &Vault{
+		store:   config.Store,
+		keys:    config.Keys,
+		clock:   config.Clock,
+		random:  config.Random,
+		guesses: newGuesses(),
+		argon:   newArgon(),
+		rules: rules{
+			maxSecret:     cmp.Or(config.MaxSecret, DefaultMaxSecret),
+			minPassphrase: config.MinPassphrase,
+			shareDomains:  config.ShareDomains,
+		},
+	}
+	if v.store == nil || v.keys == nil {
+		return nil, errors.New("vault: Config needs a Store and a Keyring")
+	}
+	if v.rules.maxSecret < 1 || v.rules.maxSecret > MostMaxSecret {
+		return nil, fmt.Errorf("vault: MaxSecret must be between 1 and %d bytes", MostMaxSecret)
+	}
+	if v.clock == nil {
+		v.clock = time.Now
+	}
+	if v.random == nil {
+		v.random = rand.Reader
+	}
+	if err := v.checkKeys(ctx); err != nil {
+		return nil, err
+	}
+	highest, err := v.store.HighWater(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("vault: read the time of the last change: %w", err)
+	}
+	if !highest.IsZero() {
+		v.highest.Store(highest.UnixMilli())
+	}
+	return v, nil
+}
+
+// checkKeys compares the keyring with what the store was sealed with, and notes the active key there.
+func (v *Vault) checkKeys(ctx context.Context) error {
+	used, err := v.store.ServerKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("vault: read the ids of the server keys: %w", err)
+	}
+	for _, id := range used {
+		if _, err := v.keys.find(id); err != nil {
+			return fmt.Errorf("the store has records that were sealed with server key %s, which the keyring lacks: "+
+				"give the keyring that belongs to this store", id)
+		}
+	}
+	if err := v.store.AddServerKey(ctx, v.keys.active().id); err != nil {
+		return fmt.Errorf("vault: note the id of the server key: %w", err)
+	}
+	return nil
+}
+
+// now returns the time, which never goes back, to the millisecond.
+func (v *Vault) now() time.Time {
+	clock := v.clock().UnixMilli()
+	for {
+		highest := v.highest.Load()
+		if clock <= highest {
+			return time.UnixMilli(highest).UTC()
+		}
+		if v.highest.CompareAndSwap(highest, clock) {
+			return time.UnixMilli(clock).UTC()
+		}
+	}
+}
+
+// Status says that the vault is up.
+func (v *Vault) Status(context.Context, onetime.Caller) (onetime.Status, error) {
+	return onetime.Status{Status: onetime.StatusNominal, Locale: "en"}, nil
+}
+
+// AuthCheck says that the caller has an account.
+func (v *Vault) AuthCheck(ctx context.Context, caller onetime.Caller) (onetime.Status, error) {
+	if _, err := accountOf(caller); err != nil {
+		return onetime.Status{}, err
+	}
+	return v.Status(ctx, caller)
+}
+
+const (
+	sweepPause = 30 * time.Second
+	sweepStep  = 500 // records of each kind at a time, so that callers get their turn
+)
+
+// Run deletes what has expired until ctx ends, a little at a time. What has expired is never served, whether Run runs or
+// not. It reports failures and goes on.
+func (v *Vault) Run(ctx context.Context, report func(error)) {
+	ticker := time.NewTicker(sweepPause)
+	defer ticker.Stop()
+	for {
+		if err := v.Sweep(ctx); err != nil && ctx.Err() == nil {
+			report(err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Sweep deletes all that has expired by now.
+func (v *Vault) Sweep(ctx context.Context) error {
+	now := v.now()
+	v.guesses.sweep(now)
+	for {
+		deleted, err := v.store.Sweep(ctx, now, sweepStep)
+		if err != nil {
+			return fmt.Errorf("vault: sweep: %w", err)
+		}
+		if deleted < sweepStep {
+			return nil
+		}
+	}
+}
