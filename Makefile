@@ -1,0 +1,28 @@
+# Everything that is done with this module. "make" alone says what there is.
+
+.DEFAULT_GOAL := help
+.PHONY: help run generate test check bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## serve on 127.0.0.1:3000, with the data in the user's data folder
+	go run ./cmd/onetime serve
+
+generate: ## make gen/ from openapi.yaml
+	go generate ./...
+
+test: ## run all tests, with the race detector
+	go test -race ./...
+
+check: ## regenerate and compare, format, vet, staticcheck, tidy
+	go generate ./...
+	@test -z "$$(git status --porcelain -- gen)" || { git status --short -- gen; echo "gen/ is not what openapi.yaml makes: commit the result of make generate"; exit 1; }
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "these files need gofmt"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+	go mod verify
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...

@@ -1,0 +1,72 @@
+package onetime_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/onetime-go/onetime"
+
+// TestImports holds the directions in which packages may depend on each other, through others too. A package that is not
+// in the table fails it.
+func TestImports(t *testing.T) {
+	allowed := map[string][]string{ // beside the package itself
+		"":                    {},
+		"/gen":                {},
+		"/gen/echoserver":     {"/gen"},
+		"/contract":           {"/gen"},
+		"/client":             {"", "/contract", "/gen"},
+		"/server":             {"", "/contract", "/gen", "/gen/echoserver"},
+		"/server/vault":       {""},
+		"/server/sqlitestore": {"", "/server/vault"},
+		"/server/storetest":   {"", "/server/vault"},
+	}
+	for _, pkg := range list(t, "./...") {
+		name, _ := strings.CutPrefix(pkg, module)
+		if strings.HasPrefix(name, "/cmd/") {
+			continue // may import anything
+		}
+		ours, known := allowed[name]
+		if !known {
+			t.Errorf("package %s is not in the table: say there what it may import", pkg)
+			continue
+		}
+		for _, dep := range list(t, "-deps", pkg) {
+			other, inModule := strings.CutPrefix(dep, module)
+			if inModule && other != name && !slices.Contains(ours, other) {
+				t.Errorf("%s depends on %s", pkg, dep)
+			}
+		}
+	}
+}
+
+// TestClientIsLight holds that a program that imports only the client links no server and no database.
+func TestClientIsLight(t *testing.T) {
+	for _, dep := range list(t, "-deps", module+"/client") {
+		for _, heavy := range []string{"github.com/labstack/", "modernc.org/", "github.com/spf13/", "golang.org/x/crypto/argon2"} {
+			if strings.HasPrefix(dep, heavy) {
+				t.Errorf("the client links %s", dep)
+			}
+		}
+	}
+}
+
+// TestVaultKnowsNoHTTP holds that the rules do not depend on how they are reached, or where records are kept.
+func TestVaultKnowsNoHTTP(t *testing.T) {
+	for _, dep := range list(t, "-deps", module+"/server/vault") {
+		if dep == "net/http" || dep == "database/sql" {
+			t.Errorf("the vault links %s", dep)
+		}
+	}
+}
+
+func list(t *testing.T, args ...string) []string {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	return strings.Fields(string(out))
+}

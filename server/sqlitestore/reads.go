@@ -1,0 +1,209 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/onetime-go/onetime/server/vault"
+)
+
+const receiptColumns = `receipts.id, receipts.secret_id, receipts.account, receipts.state, receipts.created,
+	receipts.updated, receipts.secret_expires, receipts.expires, receipts.has_passphrase, receipts.key_id,
+	receipts.claim, receipts.sealed, EXISTS (SELECT 1 FROM secrets WHERE secrets.id = receipts.secret_id)`
+
+// Each read is one statement, and so sees one state of the database.
+const (
+	selectSecret = `SELECT id, receipt_id, account, created, expires, has_passphrase, key_id, chunks, data
+		FROM secrets LEFT JOIN chunks ON number >= first_chunk AND number < first_chunk + chunks
+		WHERE id = ? ORDER BY number`
+	selectReceipt = `SELECT ` + receiptColumns + ` FROM receipts WHERE receipts.id = ?`
+	selectRecent  = `SELECT recent.account, recent.sealed, ` + receiptColumns + `
+		FROM recent JOIN receipts ON receipts.id = recent.receipt_id
+		WHERE recent.account = ? ORDER BY recent.number DESC LIMIT ?`
+	selectHighWater  = `SELECT time FROM high_water`
+	selectAccount    = `SELECT id, email, created, token_id, key_id, sealed FROM accounts WHERE email = ?`
+	selectServerKeys = `SELECT id FROM server_keys ORDER BY number`
+)
+
+// A reader is a pool of connections that cannot write, with the statements that they share.
+type reader struct {
+	pool *sql.DB
+	turn sync.Locker
+
+	secret, receipt, recent, highWater, account, serverKeys *sql.Stmt
+}
+
+func newReader(ctx context.Context, db database) (*reader, error) {
+	const least = 4 // even where there is one processor: a read that waits for the disk holds up no other
+	pool, err := db.connect(max(least, 2*runtime.GOMAXPROCS(0)), lockWait, "query_only(ON)")
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{pool: pool, turn: db.reading}
+	for _, s := range []struct {
+		stmt **sql.Stmt
+		text string
+	}{
+		{&r.secret, selectSecret},
+		{&r.receipt, selectReceipt},
+		{&r.recent, selectRecent},
+		{&r.highWater, selectHighWater},
+		{&r.account, selectAccount},
+		{&r.serverKeys, selectServerKeys},
+	} {
+		if *s.stmt, err = pool.PrepareContext(ctx, s.text); err != nil {
+			return nil, errors.Join(err, pool.Close())
+		}
+	}
+	return r, nil
+}
+
+func (r *reader) close() error { return r.pool.Close() }
+
+// read runs a query when the store is open and it is its turn.
+func (s *Store) read(ctx context.Context, operation string, query func(*reader) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return opaque(operation, errClosed)
+	}
+	s.reader.turn.Lock()
+	defer s.reader.turn.Unlock()
+	err := query(s.reader)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil: // what an interrupted query reports is SQLite's own error
+		err = ctx.Err()
+	case errors.Is(err, sql.ErrNoRows):
+		err = vault.ErrNoRecord
+	}
+	return opaque(operation, err)
+}
+
+// collect scans all rows, each into the columns of a new T, and closes them.
+func collect[T any](rows *sql.Rows, columns func(*T) []any) ([]T, error) {
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		var next T
+		all = append(all, next)
+		if err := rows.Scan(columns(&all[len(all)-1])...); err != nil {
+			return nil, err
+		}
+	}
+	return all, rows.Err()
+}
+
+// Secret implements vault.Store.
+func (s *Store) Secret(ctx context.Context, id vault.ID) (vault.SecretRecord, error) {
+	var record vault.SecretRecord
+	err := s.read(ctx, "secret", func(r *reader) error {
+		rows, err := r.secret.QueryContext(ctx, id[:])
+		if err != nil {
+			return err
+		}
+		record, err = scanSecret(rows)
+		return err
+	})
+	return record, err
+}
+
+// scanSecret reads one row for each chunk, or one row without, and closes rows.
+func scanSecret(rows *sql.Rows) (vault.SecretRecord, error) {
+	defer rows.Close()
+	var record vault.SecretRecord
+	var count int
+	found := false
+	for rows.Next() {
+		found = true
+		var data sql.RawBytes
+		if err := rows.Scan(fixed(record.ID[:]), fixed(record.ReceiptID[:]), fixed(record.Account[:]),
+			moment{&record.Created}, moment{&record.Expires}, &record.HasPassphrase, fixed(record.KeyID[:]), &count,
+			&data); err != nil {
+			return vault.SecretRecord{}, err
+		}
+		record.Sealed = append(record.Sealed, data...)
+	}
+	switch err := rows.Err(); {
+	case err != nil:
+		return vault.SecretRecord{}, err
+	case !found:
+		return vault.SecretRecord{}, vault.ErrNoRecord
+	case len(record.Sealed) != count*vault.SealedBlock:
+		return vault.SecretRecord{}, errDamaged
+	}
+	return record, nil
+}
+
+// Receipt implements vault.Store.
+func (s *Store) Receipt(ctx context.Context, id vault.ID) (vault.ReceiptRecord, error) {
+	var record vault.ReceiptRecord
+	err := s.read(ctx, "receipt", func(r *reader) error {
+		return r.receipt.QueryRowContext(ctx, id[:]).Scan(receiptTargets(&record)...)
+	})
+	return record, err
+}
+
+// receiptTargets is in the order of receiptColumns.
+func receiptTargets(r *vault.ReceiptRecord) []any {
+	return []any{
+		fixed(r.ID[:]), fixed(r.SecretID[:]), fixed(r.Account[:]), &r.State, moment{&r.Created}, moment{&r.Updated},
+		moment{&r.SecretExpires}, moment{&r.Expires}, &r.HasPassphrase, fixed(r.KeyID[:]), fixed(r.Claim[:]),
+		&r.Sealed, &r.SecretStands,
+	}
+}
+
+// Recent implements vault.Store. Newest is what was stored last.
+func (s *Store) Recent(ctx context.Context, account vault.AccountID, limit int) ([]vault.RecentRecord, error) {
+	limit = max(limit, 0) // SQLite takes a negative one for none
+	var records []vault.RecentRecord
+	err := s.read(ctx, "recent", func(r *reader) error {
+		rows, err := r.recent.QueryContext(ctx, account[:], limit)
+		if err != nil {
+			return err
+		}
+		records, err = collect(rows, func(r *vault.RecentRecord) []any {
+			return append([]any{fixed(r.Account[:]), &r.Sealed}, receiptTargets(&r.Receipt)...)
+		})
+		return err
+	})
+	return records, err
+}
+
+// HighWater implements vault.Store.
+func (s *Store) HighWater(ctx context.Context) (time.Time, error) {
+	var at time.Time
+	err := s.read(ctx, "high water", func(r *reader) error {
+		return r.highWater.QueryRowContext(ctx).Scan(moment{&at})
+	})
+	return at, err
+}
+
+// Account implements vault.Store.
+func (s *Store) Account(ctx context.Context, email string) (vault.AccountRecord, error) {
+	var a vault.AccountRecord
+	err := s.read(ctx, "account", func(r *reader) error {
+		return r.account.QueryRowContext(ctx, email).Scan(fixed(a.ID[:]), &a.Email, moment{&a.Created},
+			fixed(a.TokenID[:]), fixed(a.KeyID[:]), &a.Sealed)
+	})
+	return a, err
+}
+
+// ServerKeys implements vault.Store.
+func (s *Store) ServerKeys(ctx context.Context) ([]vault.KeyID, error) {
+	var ids []vault.KeyID
+	err := s.read(ctx, "server keys", func(r *reader) error {
+		rows, err := r.serverKeys.QueryContext(ctx)
+		if err != nil {
+			return err
+		}
+		ids, err = collect(rows, func(id *vault.KeyID) []any { return []any{fixed(id[:])} })
+		return err
+	})
+	return ids, err
+}

@@ -1,0 +1,169 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// applicationID tells our files from those of other programs. It reads "onet".
+const applicationID = 0x6f6e6574
+
+// schema holds the steps that make a database, in order. One that went through the first n has version n. A step is
+// never changed once it was released.
+var schema = [...]string{
+	// Sealed values are kept apart, in rows of one size under ever growing numbers: such a table is only appended to,
+	// so that no page is rebalanced and leaves copies behind that secure_delete does not know of. The rows of one
+	// secret are consecutive. An index by account ends in the row's number, which is the order of Recent.
+	`
+	CREATE TABLE chunks (
+		number INTEGER PRIMARY KEY AUTOINCREMENT,
+		data   BLOB NOT NULL
+	) STRICT;
+
+	CREATE TABLE secrets (
+		id             BLOB PRIMARY KEY,
+		receipt_id     BLOB NOT NULL,
+		account        BLOB NOT NULL,
+		created        INTEGER NOT NULL,
+		expires        INTEGER NOT NULL,
+		has_passphrase INTEGER NOT NULL,
+		key_id         BLOB NOT NULL,
+		first_chunk    INTEGER NOT NULL,
+		chunks         INTEGER NOT NULL
+	) STRICT, WITHOUT ROWID;
+	CREATE INDEX secrets_by_expiry ON secrets (expires);
+
+	CREATE TABLE receipts (
+		number         INTEGER PRIMARY KEY AUTOINCREMENT,
+		id             BLOB NOT NULL UNIQUE,
+		secret_id      BLOB NOT NULL,
+		account        BLOB NOT NULL,
+		state          TEXT NOT NULL,
+		created        INTEGER NOT NULL,
+		updated        INTEGER NOT NULL,
+		secret_expires INTEGER NOT NULL,
+		expires        INTEGER NOT NULL,
+		has_passphrase INTEGER NOT NULL,
+		key_id         BLOB NOT NULL,
+		claim          BLOB NOT NULL,
+		sealed         BLOB NOT NULL
+	) STRICT;
+	CREATE INDEX receipts_by_expiry ON receipts (expires);
+
+	CREATE TABLE recent (
+		number     INTEGER PRIMARY KEY AUTOINCREMENT,
+		account    BLOB NOT NULL,
+		receipt_id BLOB NOT NULL,
+		sealed     BLOB NOT NULL
+	) STRICT;
+	CREATE INDEX recent_by_account ON recent (account);
+	CREATE INDEX recent_by_receipt ON recent (receipt_id);
+
+	CREATE TABLE accounts (
+		id       BLOB PRIMARY KEY,
+		email    TEXT NOT NULL UNIQUE,
+		created  INTEGER NOT NULL,
+		token_id BLOB NOT NULL,
+		key_id   BLOB NOT NULL,
+		sealed   BLOB NOT NULL
+	) STRICT, WITHOUT ROWID;
+
+	CREATE TABLE server_keys (
+		number INTEGER PRIMARY KEY AUTOINCREMENT,
+		id     BLOB NOT NULL UNIQUE
+	) STRICT;
+
+	CREATE TABLE high_water (
+		only INTEGER PRIMARY KEY CHECK (only = 1),
+		time INTEGER
+	) STRICT;
+	INSERT INTO high_water VALUES (1, NULL);
+	`,
+}
+
+// prepare brings a database to the version that this package knows.
+func prepare(ctx context.Context, conn *sql.Conn, db database) error {
+	// Before anything is changed: the file may not be ours.
+	if _, err := version(ctx, conn); err != nil {
+		return err
+	}
+	if !db.inMemory {
+		if err := enterWAL(ctx, conn); err != nil {
+			return err
+		}
+	}
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if err := migrate(ctx, conn); err != nil {
+		// The error to report is the first one, and a connection that failed to open is closed.
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		return err
+	}
+	_, err := conn.ExecContext(ctx, "COMMIT")
+	return err
+}
+
+func migrate(ctx context.Context, conn *sql.Conn) error {
+	// Again, as another process may just have done the work.
+	done, err := version(ctx, conn)
+	if err != nil || done == len(schema) {
+		return err
+	}
+	for _, step := range schema[done:] {
+		if _, err := conn.ExecContext(ctx, step); err != nil {
+			return err
+		}
+	}
+	_, err = conn.ExecContext(ctx,
+		fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, len(schema)))
+	return err
+}
+
+// version returns how many steps the database has been through, or why this package must not touch it.
+func version(ctx context.Context, conn *sql.Conn) (int, error) {
+	var application, version, objects int
+	const query = `SELECT
+		(SELECT application_id FROM pragma_application_id),
+		(SELECT user_version FROM pragma_user_version),
+		(SELECT count(*) FROM sqlite_schema)`
+	if err := conn.QueryRowContext(ctx, query).Scan(&application, &version, &objects); err != nil {
+		return 0, err
+	}
+	empty := application == 0 && version == 0 && objects == 0
+	switch {
+	case empty:
+		return 0, nil
+	case application != applicationID:
+		return 0, fmt.Errorf("the database belongs to another program (application id %d)", application)
+	case version > len(schema):
+		return 0, fmt.Errorf("the database has schema version %d, and this program knows none after %d",
+			version, len(schema))
+	}
+	return version, nil
+}
+
+// enterWAL turns the write-ahead log on. SQLite does not wait for others while it does so, hence the loop.
+func enterWAL(ctx context.Context, conn *sql.Conn) error {
+	const pause = 5 * time.Millisecond
+	deadline := time.Now().Add(lockWait)
+	for {
+		var mode string
+		err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
+		switch {
+		case err == nil && mode == "wal":
+			return nil
+		case err == nil:
+			return fmt.Errorf("the file system allows no write-ahead log (journal mode %q)", mode)
+		case !isBusy(err) || time.Now().After(deadline):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+// A statement is one that writes, or that belongs to a write.
+type statement int
+
+const (
+	begin statement = iota
+	commit
+	rollback
+	raiseHighWater
+	insertChunk
+	insertSecret
+	insertReceipt
+	insertRecent
+	takeSecret
+	deleteChunks
+	markReceipt
+	expiredSecrets
+	deleteSecret
+	expireReceipt
+	expiredReceipts
+	deleteReceipt
+	deleteRecent
+	insertAccount
+	insertServerKey
+)
+
+var statements = [...]string{
+	begin:    `BEGIN IMMEDIATE`, // a transaction that begins with a read may find at its first write that it cannot go on
+	commit:   `COMMIT`,
+	rollback: `ROLLBACK`,
+
+	raiseHighWater: `UPDATE high_water SET time = ?1 WHERE time IS NULL OR time < ?1`,
+
+	insertChunk: `INSERT INTO chunks (data) VALUES (?)`,
+	insertSecret: `INSERT INTO secrets (id, receipt_id, account, created, expires, has_passphrase, key_id,
+		first_chunk, chunks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	insertReceipt: `INSERT INTO receipts (id, secret_id, account, state, created, updated, secret_expires, expires,
+		has_passphrase, key_id, claim, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	insertRecent: `INSERT INTO recent (account, receipt_id, sealed) VALUES (?, ?, ?)`,
+
+	takeSecret:   `DELETE FROM secrets WHERE id = ? AND expires > ? RETURNING receipt_id, first_chunk, chunks`,
+	deleteChunks: `DELETE FROM chunks WHERE number >= ?1 AND number < ?1 + ?2`,
+	markReceipt:  `UPDATE receipts SET state = ?, updated = ?, claim = ? WHERE id = ?`,
+
+	expiredSecrets: `SELECT id, receipt_id, expires, first_chunk, chunks FROM secrets
+		WHERE expires <= ? ORDER BY expires LIMIT ?`,
+	deleteSecret:    `DELETE FROM secrets WHERE id = ?`,
+	expireReceipt:   `UPDATE receipts SET state = ?, updated = ? WHERE id = ? AND state = ?`,
+	expiredReceipts: `SELECT id FROM receipts WHERE expires <= ? ORDER BY expires LIMIT ?`,
+	deleteReceipt:   `DELETE FROM receipts WHERE id = ?`,
+	deleteRecent:    `DELETE FROM recent WHERE receipt_id = ?`,
+
+	insertAccount: `INSERT INTO accounts (id, email, created, token_id, key_id, sealed) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (email) DO NOTHING`,
+	insertServerKey: `INSERT INTO server_keys (id) VALUES (?) ON CONFLICT (id) DO NOTHING`,
+}
+
+// A session is the writer's connection with its statements. Nothing on it can be cancelled, so that a transaction has
+// no end but the two that the writer gives it.
+type session struct {
+	conn     *sql.Conn
+	prepared []*sql.Stmt
+}
+
+func newSession(ctx context.Context, pool *sql.DB, db database) (session, error) {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return session{}, err
+	}
+	if err := prepare(ctx, conn, db); err != nil {
+		return session{}, errors.Join(err, conn.Close())
+	}
+	s := session{conn: conn, prepared: make([]*sql.Stmt, len(statements))}
+	for i, text := range statements {
+		if s.prepared[i], err = conn.PrepareContext(ctx, text); err != nil {
+			return session{}, errors.Join(err, conn.Close())
+		}
+	}
+	return s, nil
+}
+
+func (s session) exec(stmt statement, args ...any) error {
+	_, err := s.prepared[stmt].Exec(args...)
+	return err
+}
+
+func (s session) row(stmt statement, args ...any) *sql.Row {
+	return s.prepared[stmt].QueryRow(args...)
+}
+
+func (s session) rows(stmt statement, args ...any) (*sql.Rows, error) {
+	return s.prepared[stmt].Query(args...)
+}
+
+// adds tells whether an insertion that may come to nothing has added a row.
+func (s session) adds(stmt statement, args ...any) (bool, error) {
+	result, err := s.prepared[stmt].Exec(args...)
+	if err != nil {
+		return false, err
+	}
+	rows, err := result.RowsAffected()
+	return rows > 0, err
+}
+
+// rollback ends a transaction that failed. SQLite may have ended it already, which is an error that means nothing.
+func (s session) rollback() {
+	_ = s.exec(rollback)
+}

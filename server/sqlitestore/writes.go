@@ -1,0 +1,204 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/onetime-go/onetime"
+	"github.com/onetime-go/onetime/server/vault"
+)
+
+// write has the writer do a change.
+func (s *Store) write(ctx context.Context, operation string, c change) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return opaque(operation, errClosed)
+	}
+	return opaque(operation, s.writer.submit(ctx, &c))
+}
+
+// Create implements vault.Store. It fails, and stores nothing, if one of the ids is taken.
+func (s *Store) Create(
+	ctx context.Context, secret vault.SecretRecord, receipt vault.ReceiptRecord, recent *vault.RecentRecord,
+) error {
+	if len(secret.Sealed)%vault.SealedBlock != 0 {
+		return opaque("create", fmt.Errorf("a sealed value of %d bytes is not a multiple of %d",
+			len(secret.Sealed), vault.SealedBlock))
+	}
+	at := secret.Created
+	if receipt.Created.After(at) {
+		at = receipt.Created
+	}
+	return s.write(ctx, "create", change{at: at, do: func(tx session) error {
+		if err := createSecret(tx, secret); err != nil {
+			return err
+		}
+		if err := createReceipt(tx, receipt); err != nil {
+			return err
+		}
+		if recent == nil {
+			return nil
+		}
+		return tx.exec(insertRecent, recent.Account[:], recent.Receipt.ID[:], blob(recent.Sealed))
+	}})
+}
+
+func createSecret(tx session, secret vault.SecretRecord) error {
+	first, err := createChunks(tx, secret.Sealed)
+	if err != nil {
+		return err
+	}
+	return tx.exec(insertSecret, secret.ID[:], secret.ReceiptID[:], secret.Account[:], secret.Created.UnixMilli(),
+		secret.Expires.UnixMilli(), secret.HasPassphrase, secret.KeyID[:], first, len(secret.Sealed)/vault.SealedBlock)
+}
+
+// createChunks returns the number of the first. The others follow it: within a transaction nobody else inserts.
+func createChunks(tx session, sealed []byte) (first int64, err error) {
+	for data := range slices.Chunk(sealed, vault.SealedBlock) {
+		result, err := tx.prepared[insertChunk].Exec(data)
+		if err != nil {
+			return 0, err
+		}
+		if first != 0 {
+			continue
+		}
+		if first, err = result.LastInsertId(); err != nil {
+			return 0, err
+		}
+	}
+	return first, nil
+}
+
+func createReceipt(tx session, r vault.ReceiptRecord) error {
+	return tx.exec(insertReceipt, r.ID[:], r.SecretID[:], r.Account[:], string(r.State), r.Created.UnixMilli(),
+		r.Updated.UnixMilli(), r.SecretExpires.UnixMilli(), r.Expires.UnixMilli(), r.HasPassphrase, r.KeyID[:],
+		r.Claim[:], blob(r.Sealed))
+}
+
+// Claim implements vault.Store.
+func (s *Store) Claim(ctx context.Context, claim vault.Claim) (bool, error) {
+	var won bool
+	err := s.write(ctx, "claim", change{at: claim.Now, do: func(tx session) (err error) {
+		won, err = consume(tx, claim)
+		return err
+	}})
+	return won && err == nil, err
+}
+
+func consume(tx session, claim vault.Claim) (bool, error) {
+	var receiptID vault.ID
+	var first, chunks int64
+	now := claim.Now.UnixMilli()
+	err := tx.row(takeSecret, claim.SecretID[:], now).Scan(fixed(receiptID[:]), &first, &chunks)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := tx.exec(deleteChunks, first, chunks); err != nil {
+		return false, err
+	}
+	return true, tx.exec(markReceipt, string(claim.State), now, claim.ID[:], receiptID[:])
+}
+
+// Sweep implements vault.Store. It also empties the write-ahead log, as the package comment describes.
+func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
+	limit = max(limit, 0) // SQLite takes a negative one for none
+	var deleted int
+	err := s.write(ctx, "sweep", change{at: now, erase: true, do: func(tx session) error {
+		secrets, err := sweepSecrets(tx, now, limit)
+		if err != nil {
+			return err
+		}
+		receipts, err := sweepReceipts(tx, now, limit)
+		deleted = secrets + receipts
+		return err
+	}})
+	if err != nil {
+		return 0, err
+	}
+	return deleted, nil
+}
+
+// An expired is what it takes to delete a secret.
+type expired struct {
+	id, receiptID vault.ID
+	expires       int64
+	first, chunks int64
+}
+
+func sweepSecrets(tx session, now time.Time, limit int) (int, error) {
+	rows, err := tx.rows(expiredSecrets, now.UnixMilli(), limit)
+	if err != nil {
+		return 0, err
+	}
+	secrets, err := collect(rows, func(e *expired) []any {
+		return []any{fixed(e.id[:]), fixed(e.receiptID[:]), &e.expires, &e.first, &e.chunks}
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range secrets {
+		if err := sweepSecret(tx, e); err != nil {
+			return 0, err
+		}
+	}
+	return len(secrets), nil
+}
+
+func sweepSecret(tx session, e expired) error {
+	if err := tx.exec(deleteChunks, e.first, e.chunks); err != nil {
+		return err
+	}
+	if err := tx.exec(deleteSecret, e.id[:]); err != nil {
+		return err
+	}
+	return tx.exec(expireReceipt, string(onetime.StateExpired), e.expires, e.receiptID[:], string(onetime.StateNew))
+}
+
+func sweepReceipts(tx session, now time.Time, limit int) (int, error) {
+	rows, err := tx.rows(expiredReceipts, now.UnixMilli(), limit)
+	if err != nil {
+		return 0, err
+	}
+	ids, err := collect(rows, func(id *vault.ID) []any { return []any{fixed(id[:])} })
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		if err := tx.exec(deleteRecent, id[:]); err != nil {
+			return 0, err
+		}
+		if err := tx.exec(deleteReceipt, id[:]); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
+}
+
+// CreateAccount implements vault.Store.
+func (s *Store) CreateAccount(ctx context.Context, a vault.AccountRecord) error {
+	var added bool
+	err := s.write(ctx, "create account", change{at: a.Created, do: func(tx session) (err error) {
+		added, err = tx.adds(insertAccount, a.ID[:], a.Email, a.Created.UnixMilli(), a.TokenID[:], a.KeyID[:],
+			blob(a.Sealed))
+		return err
+	}})
+	if err == nil && !added {
+		return opaque("create account", vault.ErrExists)
+	}
+	return err
+}
+
+// AddServerKey implements vault.Store.
+func (s *Store) AddServerKey(ctx context.Context, id vault.KeyID) error {
+	return s.write(ctx, "add server key", change{do: func(tx session) error {
+		return tx.exec(insertServerKey, id[:])
+	}})
+}
