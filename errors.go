@@ -39,13 +39,21 @@ type Refusal struct {
 	RetryAfter time.Duration
 }
 
-// Error returns the message.
+// Error returns the message or, without one, what the reason says.
 func (r *Refusal) Error() string {
-	if r.Message != "" {
-		return r.Message
+	switch {
+	case r == nil || r.Message == "" && r.Reason == nil:
+		return "refused"
+	case r.Message == "":
+		return r.Reason.Error()
 	}
-	return r.Reason.Error()
+	return r.Message
 }
 
 // Unwrap returns the reason.
-func (r *Refusal) Unwrap() error { return r.Reason }
+func (r *Refusal) Unwrap() error {
+	if r == nil {
+		return nil
+	}
+	return r.Reason
+}

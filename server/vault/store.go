@@ -92,11 +92,13 @@ var (
 
 // A Store keeps records. It decides nothing: what the records mean is the Vault's business. All methods may be
 // called concurrently, by several processes too. A write that returned nil is durable. A write that returned an
-// error may or may not have happened; nothing of it happened in part.
+// error may or may not have happened; nothing of it happened in part. Once ctx has ended, a call that has not begun
+// does nothing, and returns an error that is (errors.Is) the one of ctx.
 //
 // Package storetest tests all that is said here.
 type Store interface {
-	// Create stores a secret and its receipt and, if recent is not nil, lists it, in one step.
+	// Create stores a secret and its receipt and, if recent is not nil, lists it, in one step. It fails if one of the
+	// ids is taken.
 	Create(ctx context.Context, secret SecretRecord, receipt ReceiptRecord, recent *RecentRecord) error
 
 	// Secret returns a secret without changing anything, or ErrNoRecord. It returns expired ones too.
@@ -110,17 +112,17 @@ type Store interface {
 	// number of claims on a secret, one returns true.
 	Claim(ctx context.Context, claim Claim) (bool, error)
 
-	// Recent returns what is listed for an account, newest first, at most limit entries. Entries whose receipt is
+	// Recent returns what is listed for an account, what was created last first, at most limit entries. Entries whose receipt is
 	// gone are left out.
 	Recent(ctx context.Context, account AccountID, limit int) ([]RecentRecord, error)
 
 	// Sweep deletes what expired at now or before, at most limit records of each kind: secrets, whose receipts turn
 	// from new to expired, with the secret's Expires as Updated; and receipts, with their list entries. It returns
-	// how many records it deleted.
+	// how many secrets and receipts it deleted.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 
-	// HighWater returns the latest time that a write was given, as Created, Now or now, so that time never goes
-	// back. It is the zero Time before the first write.
+	// HighWater returns the latest time that a write was given, as Created, Now or now, whether or not the write
+	// found anything to change, so that time never goes back. It is the zero Time before the first write.
 	HighWater(ctx context.Context) (time.Time, error)
 
 	// CreateAccount stores an account, or returns ErrExists.

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/onetime-go/onetime/contract"
+)
+
+func (k *checker) checkRequest(c echo.Context, op *contract.Operation) error {
+	r := c.Request()
+	body, err := k.readBody(r)
+	if err != nil {
+		return err
+	}
+	if body, err = k.prepare(c, op, body); err != nil {
+		return err
+	}
+	r = c.Request()
+	form, err := op.CheckRequest(r, pathParams(c), body)
+	if v := (*contract.Violation)(nil); errors.As(err, &v) {
+		return &echo.HTTPError{Code: http.StatusBadRequest, Message: v.Message(), Internal: v}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
+	if op.TakesForm() && (form != nil || len(body) == 0) {
+		// What was checked is what the handler sees: no second decoder, and nothing from the query.
+		r.PostForm, r.Form = nonNil(form), nonNil(form)
+	}
+	return nil
+}
+
+func nonNil(form url.Values) url.Values {
+	if form == nil {
+		return url.Values{}
+	}
+	return form
+}
+
+// errBodyTooLong is the Internal error of a 413.
+var errBodyTooLong = errors.New("server: the request's body is too long")
+
+// patience is how much of a body that is not wanted is read and dropped, so that a client that is still sending gets to
+// read the answer.
+const patience = 32 << 20
+
+// readBody reads a request's body, up to the limit. That of a GET means nothing, whatever it is.
+func (k *checker) readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		_, _ = io.CopyN(io.Discard, r.Body, patience)
+		return nil, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, k.maxBody+1))
+	if err != nil {
+		return nil, &echo.HTTPError{Code: http.StatusBadRequest, Message: "the body could not be read", Internal: errBodyUnread}
+	}
+	if int64(len(body)) <= k.maxBody {
+		return body, nil
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, patience)
+	return nil, &echo.HTTPError{
+		Code:     http.StatusRequestEntityTooLarge,
+		Message:  fmt.Sprintf("the body is longer than %d bytes", k.maxBody),
+		Internal: errBodyTooLong,
+	}
+}
+
+// errBodyUnread is the Internal error of a 400 for a body that did not come whole.
+var errBodyUnread = errors.New("server: the request's body could not be read")
+
+// pathParams returns the path's parameters, unescaped. Echo leaves them escaped where the URL has a RawPath.
+func pathParams(c echo.Context) map[string]string {
+	names := c.ParamNames()
+	if len(names) == 0 {
+		return nil
+	}
+	params := make(map[string]string, len(names))
+	for _, name := range names {
+		value := c.Param(name)
+		if c.Request().URL.RawPath != "" {
+			if unescaped, err := url.PathUnescape(value); err == nil {
+				value = unescaped
+			}
+		}
+		params[name] = value
+	}
+	return params
+}
