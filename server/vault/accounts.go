@@ -16,7 +16,7 @@ import (
 type Account struct {
 	id    AccountID
 	email string
-	key   [32]byte
+	key   hiddenKey
 }
 
 // Custid returns the e-mail address.
@@ -26,19 +26,35 @@ func (a *Account) Custid() string { return a.email }
 func (a *Account) String() string   { return a.email }
 func (a *Account) GoString() string { return fmt.Sprintf("vault.Account(%q)", a.email) }
 
-// accountOf returns the account of a caller, or ErrUnauthorized for one who has none.
+// accountOf returns the account of a caller, or ErrUnauthorized for one who has none that Authenticate returned.
 func accountOf(caller onetime.Caller) (*Account, error) {
 	account, ok := caller.Account.(*Account)
-	if !ok {
+	if !ok || account == nil || account.key == nil {
 		return nil, onetime.ErrUnauthorized
 	}
 	return account, nil
+}
+
+// creatorOf returns the account for which a secret is made, nil for an anonymous caller.
+func creatorOf(caller onetime.Caller) (*Account, error) {
+	if caller.Account == nil {
+		return nil, nil
+	}
+	return accountOf(caller)
 }
 
 // normalizeEmail makes addresses comparable: their owners do not tell upper case from lower.
 func normalizeEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
 
 func tokenID(token onetime.Sensitive) [32]byte { return hash("onetime/v1 token id", token) }
+
+// emailID stands for the e-mail address in what the seal of an account vouches for, in the place of a record's id.
+func emailID(email string) ID {
+	var id ID
+	sum := hash("onetime/v1 account e-mail", onetime.Sensitive(email))
+	copy(id[tagLength:], sum[:])
+	return id
+}
 
 // AddAccount makes an account and returns its API token. The token is stored nowhere: who loses it loses the list of
 // recent receipts. For an address that has an account it returns ErrExists.
@@ -52,7 +68,7 @@ func (v *Vault) AddAccount(ctx context.Context, email string) (onetime.Sensitive
 		return "", err
 	}
 	r := AccountRecord{Email: email, Created: v.now(), TokenID: tokenID(token), KeyID: v.keys.active().id}
-	var key [32]byte
+	var key [keySize]byte
 	for _, part := range [][]byte{r.ID[:], key[:]} {
 		if _, err := io.ReadFull(v.random, part); err != nil {
 			return "", fmt.Errorf("vault: draw random bytes: %w", err)
@@ -70,6 +86,7 @@ func (v *Vault) AddAccount(ctx context.Context, email string) (onetime.Sensitive
 // Authenticate returns the account with this e-mail address and API token, or ErrUnauthorized. It is what
 // server.Config.Authenticate asks for.
 func (v *Vault) Authenticate(ctx context.Context, email, token string) (onetime.Account, error) {
+	sent := tokenID(onetime.Sensitive(token))
 	r, err := v.store.Account(ctx, normalizeEmail(email))
 	if errors.Is(err, ErrNoRecord) {
 		return nil, onetime.ErrUnauthorized
@@ -77,7 +94,6 @@ func (v *Vault) Authenticate(ctx context.Context, email, token string) (onetime.
 	if err != nil {
 		return nil, fmt.Errorf("vault: read account: %w", err)
 	}
-	sent := tokenID(onetime.Sensitive(token))
 	if subtle.ConstantTimeCompare(sent[:], r.TokenID[:]) != 1 {
 		return nil, onetime.ErrUnauthorized
 	}
@@ -85,8 +101,8 @@ func (v *Vault) Authenticate(ctx context.Context, email, token string) (onetime.
 	if err != nil {
 		return nil, err
 	}
-	if len(key) != 32 {
+	if len(key) != keySize {
 		return nil, ErrDamaged
 	}
-	return &Account{id: r.ID, email: r.Email, key: [32]byte(key)}, nil
+	return &Account{id: r.ID, email: r.Email, key: hide([keySize]byte(key))}, nil
 }

@@ -14,21 +14,28 @@ const (
 	guessesInAll     = 20
 	guessWindow      = 10 * time.Minute
 	lockTime         = 30 * time.Minute
-	maxTallies       = 1 << 18 // what they take in memory is bounded; the turns of Argon2id keep this from being reached
+	maxTallies       = 1 << 18 // bounds what they take in memory; when it is reached, no passphrase is tried
+	fullPause        = 30 * time.Second
 )
 
 // guesses counts passphrases that were tried, by record and caller, whether or not the record exists, so that a lock says
 // nothing of that. It counts a try before it is made, so that tries that come together are counted together.
 type guesses struct {
-	mu      sync.Mutex
-	tallies map[tallyKey]*tally
+	mu        sync.Mutex
+	tallies   map[tallyKey]*tally
+	nextSweep time.Time // of one that is made for want of room
 }
 
-// A tallyKey is a record, and the network of one caller or the zero Prefix for all. The ids of secrets and receipts
-// differ, so burns are counted apart from reveals.
+// A tallyKey is a record, and the network of one caller (the zero Prefix for those of whom none is known) or all of
+// them. The ids of secrets and receipts differ, so burns are counted apart from reveals.
 type tallyKey struct {
 	id      ID
 	network netip.Prefix
+	all     bool
+}
+
+func keysOf(id ID, caller onetime.Caller) (mine, all tallyKey) {
+	return tallyKey{id: id, network: caller.Network}, tallyKey{id: id, all: true}
 }
 
 type tally struct {
@@ -43,40 +50,37 @@ func newGuesses() *guesses { return &guesses{tallies: map[tallyKey]*tally{}} }
 func (g *guesses) reserve(id ID, caller onetime.Caller, now time.Time) (locked time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.tallies) >= maxTallies {
+	if len(g.tallies) >= maxTallies && !now.Before(g.nextSweep) {
 		g.sweepLocked(now)
+		g.nextSweep = now.Add(fullPause)
 	}
 	if len(g.tallies) >= maxTallies {
 		return guessWindow
 	}
-	mine, all := g.tally(id, caller.Network, now), g.tally(id, netip.Prefix{}, now)
+	myKey, allKey := keysOf(id, caller)
+	mine, all := g.tally(myKey, now), g.tally(allKey, now)
 	if locked := max(mine.locked(guessesPerCaller, now), all.locked(guessesInAll, now)); locked > 0 {
 		return locked
 	}
 	mine.count++
 	all.count++
-	if mine == all {
-		mine.count-- // a caller without a network counts once
-	}
 	return 0
 }
 
-// refund takes a guess back that was right, or was never made.
+// refund takes a guess back that was right, or was never made, and a lock that came of counting it.
 func (g *guesses) refund(id ID, caller onetime.Caller) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, network := range []netip.Prefix{caller.Network, {}} {
-		if t := g.tallies[tallyKey{id, network}]; t != nil && t.count > 0 {
+	mine, all := keysOf(id, caller)
+	for _, key := range []tallyKey{mine, all} {
+		if t := g.tallies[key]; t != nil && t.count > 0 {
 			t.count--
-		}
-		if !caller.Network.IsValid() {
-			return
+			t.lockedUntil = time.Time{}
 		}
 	}
 }
 
-func (g *guesses) tally(id ID, network netip.Prefix, now time.Time) *tally {
-	key := tallyKey{id, network}
+func (g *guesses) tally(key tallyKey, now time.Time) *tally {
 	t := g.tallies[key]
 	if t == nil {
 		t = &tally{since: now}

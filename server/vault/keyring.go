@@ -27,23 +27,30 @@ type Keyring struct{ keys []serverKey }
 
 type serverKey struct {
 	id      KeyID
-	key     [32]byte
+	key     hiddenKey
 	created time.Time
 	active  bool
 }
+
+const keySize = 32
+
+// A hiddenKey is behind a function, since fmt looks into everything else, the unexported and what pointers point to
+// included.
+type hiddenKey func() []byte
+
+func hide(key [keySize]byte) hiddenKey { return func() []byte { return key[:] } }
 
 // String writes the id as it stands in the keyring file.
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
 // NewKeyring makes a keyring with one new key, in memory: for tests, or for a caller that keeps it elsewhere.
 func NewKeyring() *Keyring {
-	key := serverKey{created: time.Now().UTC().Truncate(time.Second), active: true}
-	_, _ = rand.Read(key.key[:]) // it never fails
-	key.id = idOfKey(key.key)
-	return &Keyring{keys: []serverKey{key}}
+	var key [keySize]byte
+	_, _ = rand.Read(key[:]) // it never fails
+	return &Keyring{keys: []serverKey{{idOfKey(key), hide(key), time.Now().UTC().Truncate(time.Second), true}}}
 }
 
-func idOfKey(key [32]byte) KeyID {
+func idOfKey(key [keySize]byte) KeyID {
 	derived, err := hkdf.Key(sha256.New, key[:], nil, "onetime/v1 server key id", len(KeyID{}))
 	if err != nil {
 		panic(err) // only for lengths that HKDF cannot make
@@ -51,7 +58,7 @@ func idOfKey(key [32]byte) KeyID {
 	return KeyID(derived)
 }
 
-// active returns the key that seals what is new. Every keyring has one.
+// active returns the key that seals what is new. Every keyring that New accepts has one.
 func (k *Keyring) active() serverKey {
 	for _, key := range k.keys {
 		if key.active {
@@ -86,7 +93,7 @@ func LoadKeyring(ctx context.Context, path string, store Store) (*Keyring, error
 		return nil, fmt.Errorf("the keyring %s is not there, and the store has records that were sealed with server key %s: "+
 			"restore the keyring; a new one would open none of them", path, used[0])
 	}
-	if err := NewKeyring().create(path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := NewKeyring().create(path); err != nil {
 		return nil, err
 	}
 	return readKeyring(path) // which may be the one of another process
@@ -126,24 +133,23 @@ func readKeyring(path string) (*Keyring, error) {
 
 // parseKeyring reads a keyring. Its errors hold nothing of the file, which is secret.
 func parseKeyring(data []byte) (*Keyring, error) {
-	var file keyringFile
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&file); err != nil {
-		return nil, errors.New("is damaged: it is not the JSON of a keyring")
-	}
-	if file.Version != 1 {
-		return nil, fmt.Errorf("has version %d, and this program knows version 1", file.Version)
+	file, err := decodeKeyring(data)
+	if err != nil {
+		return nil, err
 	}
 	keys := &Keyring{}
 	active := 0
 	for i, entry := range file.Keys {
-		if len(entry.Key) != len(serverKey{}.key) {
+		if len(entry.Key) != keySize {
 			return nil, fmt.Errorf("is damaged: key %d has not 32 bytes", i+1)
 		}
-		key := serverKey{key: [32]byte(entry.Key), created: entry.Created, active: entry.Active}
-		if key.id = idOfKey(key.key); key.id.String() != entry.ID {
+		secret := [keySize]byte(entry.Key)
+		key := serverKey{idOfKey(secret), hide(secret), entry.Created, entry.Active}
+		if key.id.String() != entry.ID {
 			return nil, fmt.Errorf("is damaged: key %d is not the one that its id names", i+1)
+		}
+		if _, err := keys.find(key.id); err == nil {
+			return nil, fmt.Errorf("is damaged: key %d stands there twice", i+1)
 		}
 		if key.active {
 			active++
@@ -156,12 +162,33 @@ func parseKeyring(data []byte) (*Keyring, error) {
 	return keys, nil
 }
 
-// create writes a new file, and makes sure that it is on the disk. It never replaces one: then the error is
-// fs.ErrExist.
+// decodeKeyring reads the version before the rest, which a later version may have changed.
+func decodeKeyring(data []byte) (keyringFile, error) {
+	damaged := errors.New("is damaged: it is not the JSON of a keyring")
+	var version struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil { // which wants the whole of it to be JSON
+		return keyringFile{}, damaged
+	}
+	if version.Version != 1 {
+		return keyringFile{}, fmt.Errorf("has version %d, and this program knows version 1", version.Version)
+	}
+	var file keyringFile
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&file); err != nil {
+		return keyringFile{}, damaged
+	}
+	return file, nil
+}
+
+// create writes a new file, and makes sure that it is on the disk. It never replaces one: if there is one already, which
+// another process may have made just now, it makes sure of that.
 func (k *Keyring) create(path string) error {
 	file := keyringFile{Version: 1}
 	for _, key := range k.keys {
-		file.Keys = append(file.Keys, keyFile{key.id.String(), key.key[:], key.created, key.active})
+		file.Keys = append(file.Keys, keyFile{key.id.String(), key.key(), key.created, key.active})
 	}
 	data, err := json.MarshalIndent(file, "", "  ")
 	if err != nil {
@@ -172,7 +199,8 @@ func (k *Keyring) create(path string) error {
 		return fmt.Errorf("vault: write the keyring: %w", err)
 	}
 	defer os.Remove(temporary)
-	if err := os.Link(temporary, path); err != nil { // unlike a rename, it fails if the name is taken
+	err = os.Link(temporary, path) // unlike a rename, it fails if the name is taken
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("vault: write the keyring: %w", err)
 	}
 	if err := syncFolder(filepath.Dir(path)); err != nil {

@@ -64,7 +64,7 @@ func (v *Vault) Recent(ctx context.Context, caller onetime.Caller) ([]onetime.Re
 }
 
 func (v *Vault) openEntry(account *Account, entry RecentRecord, now time.Time) (onetime.Receipt, error) {
-	sealed, err := v.unseal(kindRecent, account.key[:], factsOfRecent(entry.Receipt), entry.Sealed)
+	sealed, err := v.unseal(kindRecent, account.key(), factsOfRecent(entry.Receipt), entry.Sealed)
 	if err != nil {
 		return onetime.Receipt{}, err
 	}

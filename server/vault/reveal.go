@@ -110,8 +110,12 @@ func (v *Vault) Burn(ctx context.Context, caller onetime.Caller, r onetime.BurnR
 	if err != nil {
 		return none, err
 	}
+	body, _, err := v.unsealValue(content.secretKey, record) // nobody burns by a record that was altered
+	if err != nil {
+		return none, err
+	}
 	if record.HasPassphrase {
-		if err := v.checkPassphrase(ctx, caller, receipt.ID, record, content.secretKey, r.Passphrase); err != nil {
+		if err := v.checkPassphrase(ctx, caller, receipt.ID, record, body, r.Passphrase); err != nil {
 			return none, err
 		}
 	}
@@ -127,17 +131,13 @@ func (v *Vault) Burn(ctx context.Context, caller onetime.Caller, r onetime.BurnR
 
 // checkPassphrase tries the passphrase of a burn. Its guesses are counted by receipt, apart from those of reveals: the
 // holder of the link can lock out readers, but not the owner.
-func (v *Vault) checkPassphrase(ctx context.Context, caller onetime.Caller, receipt ID, record SecretRecord, key, passphrase onetime.Sensitive) error {
+func (v *Vault) checkPassphrase(ctx context.Context, caller onetime.Caller, receipt ID, record SecretRecord, body []byte, passphrase onetime.Sensitive) error {
 	wrong := &onetime.Refusal{Reason: onetime.ErrInvalid, Rule: "FormError", Field: "passphrase",
 		Message: "The passphrase is missing or wrong; nothing was burned"}
 	if passphrase == "" {
 		return wrong
 	}
-	body, _, err := v.unsealValue(key, record)
-	if err != nil {
-		return err
-	}
-	_, err = v.guess(ctx, caller, receipt, func() ([]byte, error) {
+	_, err := v.guess(ctx, caller, receipt, func() ([]byte, error) {
 		return unlock(passphrase, factsOfSecret(record), body)
 	})
 	switch {
@@ -151,11 +151,10 @@ func (v *Vault) checkPassphrase(ctx context.Context, caller onetime.Caller, rece
 
 // burnRefused says of a burn what its documented statuses can: that it is locked, or that the server is busy.
 func burnRefused(err error) error {
-	var refusal *onetime.Refusal
-	if errors.As(err, &refusal) && refusal.RetryAfter > argonWait {
-		return &onetime.Refusal{Reason: onetime.ErrForbidden, Message: "Too many wrong passphrases; burning is locked for a while"}
+	if errors.Is(err, errBusy) {
+		return errors.New("vault: too many passphrases are being checked")
 	}
-	return errors.New("vault: too many passphrases are being checked")
+	return &onetime.Refusal{Reason: onetime.ErrForbidden, Message: "Too many wrong passphrases; burning is locked for a while"}
 }
 
 // claim consumes a secret, or returns ErrNotFound if another caller did, or it expired by now.

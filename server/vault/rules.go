@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"errors"
 	"fmt"
 	"net/mail"
 	"slices"
@@ -31,6 +32,25 @@ type rules struct {
 	maxSecret     int
 	minPassphrase int
 	shareDomains  []string
+}
+
+// maxDomain is the longest host name (RFC 1035).
+const maxDomain = 253
+
+// check tells whether the rules can be kept.
+func (r rules) check() error {
+	if r.maxSecret < 1 || r.maxSecret > MostMaxSecret {
+		return fmt.Errorf("vault: MaxSecret must be between 1 and %d bytes", MostMaxSecret)
+	}
+	if r.minPassphrase < 0 || r.minPassphrase > maxPassphrase {
+		return fmt.Errorf("vault: MinPassphrase must be between 0 and %d characters", maxPassphrase)
+	}
+	for _, domain := range r.shareDomains {
+		if len(domain) > maxDomain {
+			return errors.New("vault: one of ShareDomains is too long for a host name")
+		}
+	}
+	return nil
 }
 
 func (r rules) checkSecret(secret onetime.Sensitive) error {

@@ -58,7 +58,7 @@ func factsOfReceipt(r ReceiptRecord) facts {
 func factsOfRecent(r ReceiptRecord) facts { return factsOfReceipt(r) }
 
 func factsOfAccount(r AccountRecord) facts {
-	return facts{keyID: r.KeyID, created: r.Created, account: r.ID}
+	return facts{keyID: r.KeyID, id: emailID(r.Email), created: r.Created, account: r.ID}
 }
 
 // associated encodes facts without ambiguity: every part has a fixed length, or its length before it.
@@ -89,7 +89,7 @@ func millis(t time.Time) uint64 {
 
 // aeadFor derives the key for one kind of seal from a bearer key and the server key.
 func aeadFor(kind string, bearer []byte, server serverKey) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, bearer, server.key[:], kind, chacha20poly1305.KeySize)
+	key, err := hkdf.Key(sha256.New, bearer, server.key(), kind, chacha20poly1305.KeySize)
 	if err != nil {
 		return nil, fmt.Errorf("vault: derive a key: %w", err)
 	}
@@ -196,7 +196,7 @@ func (v *Vault) lock(passphrase onetime.Sensitive, f facts, value []byte) ([]byt
 
 // unlock opens the second layer, for which it runs Argon2id. It fails with errWrongPassphrase or ErrDamaged.
 func unlock(passphrase onetime.Sensitive, f facts, body []byte) ([]byte, error) {
-	if len(body) < lockHeader {
+	if len(body) < lockHeader || !saneArgon(body) {
 		return nil, ErrDamaged
 	}
 	aead, err := chacha20poly1305.NewX(argonKey(passphrase, body[:lockHeader]))

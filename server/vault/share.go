@@ -24,17 +24,23 @@ func (v *Vault) Share(ctx context.Context, caller onetime.Caller, r onetime.Shar
 	if err := v.rules.checkSecret(r.Secret); err != nil {
 		return onetime.Pending[onetime.Receipt]{}, err
 	}
-	account, _ := accountOf(caller)
+	account, err := creatorOf(caller)
+	if err != nil {
+		return onetime.Pending[onetime.Receipt]{}, err
+	}
 	return v.share(ctx, r.Secret, terms{account, r.TTL, r.Passphrase, r.Recipients, r.ShareDomain})
 }
 
 // Generate seals a random value: 24 letters and digits, none of which is mistaken for another, 139 bits.
 func (v *Vault) Generate(ctx context.Context, caller onetime.Caller, r onetime.GenerateRequest) (onetime.Pending[onetime.Receipt], error) {
+	account, err := creatorOf(caller)
+	if err != nil {
+		return onetime.Pending[onetime.Receipt]{}, err
+	}
 	value, err := randomText(v.random, legible, generatedLength)
 	if err != nil {
 		return onetime.Pending[onetime.Receipt]{}, err
 	}
-	account, _ := accountOf(caller)
 	pending, err := v.share(ctx, value, terms{account, r.TTL, r.Passphrase, r.Recipients, r.ShareDomain})
 	pending.Answer.Value = value
 	return pending, err
@@ -128,7 +134,7 @@ func (v *Vault) recentEntry(account *Account, receiptKey onetime.Sensitive, r Re
 	if account == nil {
 		return nil, nil
 	}
-	sealed, err := v.seal(kindRecent, account.key[:], factsOfRecent(r), []byte(receiptKey))
+	sealed, err := v.seal(kindRecent, account.key(), factsOfRecent(r), []byte(receiptKey))
 	if err != nil {
 		return nil, err
 	}
@@ -181,5 +187,10 @@ func (v *Vault) unsealReceipt(key onetime.Sensitive, r ReceiptRecord) (receiptCo
 	if len(fields) < 3 || !isKey(onetime.Sensitive(fields[0])) {
 		return c, ErrDamaged
 	}
-	return receiptContent{onetime.Sensitive(fields[0]), fields[1], fields[3:], fields[2]}, nil
+	return receiptContent{
+		secretKey:   onetime.Sensitive(fields[0]),
+		custid:      fields[1],
+		shareDomain: fields[2],
+		recipients:  append([]string(nil), fields[3:]...), // nil for none, as when it was made
+	}, nil
 }

@@ -20,6 +20,9 @@
 //
 //	SHA-256("onetime/v1 secret id" or "onetime/v1 receipt id", one zero byte, the key)
 //
+// The id of a token is SHA-256("onetime/v1 token id", one zero byte, the token). The id of a server key is HKDF-SHA256 of
+// the key, without salt, with the info "onetime/v1 server key id", 8 bytes long.
+//
 // # Format, version 1
 //
 // Everything sealed is XChaCha20-Poly1305: a random nonce of 24 bytes, then the ciphertext with its tag. The key is
@@ -27,23 +30,28 @@
 //
 //	what is sealed   input key      info                       plaintext
 //	value            secret's key   onetime/v1 value           lengths, body, share domain, zeros: see below
-//	receipt          receipt's key  onetime/v1 receipt         secret's key, custid, recipients, share domain
+//	receipt          receipt's key  onetime/v1 receipt         secret's key, custid, share domain, recipients
 //	recent entry     account key    onetime/v1 recent          receipt's key
 //	account key      API token      onetime/v1 account key     32 random bytes
 //
 // The plaintext of a value is the lengths of its body (4 bytes, big-endian) and of its share domain (2 bytes), the body,
 // the share domain, and zeros up to where the sealed value is a multiple of SealedBlock bytes, which hides how long the
-// secret is. The body is the secret or, with a
-// passphrase, a second layer: salt (16 bytes), time, memory in KiB (4 bytes each, big-endian) and threads (1 byte) of
-// Argon2id, then XChaCha20-Poly1305 as above, under the 32 bytes that Argon2id makes of the passphrase. If the outer
-// layer does not open, the record is damaged or the server key wrong; if the inner does not, the passphrase is.
-// Fields of a receipt are each preceded by their length (2 bytes, big-endian).
+// secret is. The body is the secret or, with a passphrase, a second layer: salt (16 bytes), time, memory in KiB (4 bytes
+// each, big-endian) and threads (1 byte) of Argon2id, then XChaCha20-Poly1305 as above, under the 32 bytes that Argon2id
+// makes of the passphrase. If the outer layer does not open, the record is damaged or the server key wrong; if the inner
+// does not, the passphrase is. Fields of a receipt are each preceded by their length (2 bytes, big-endian).
 //
 // The associated data of every seal is, in this order: the version (1 byte), the kind (its info, "onetime/v1 passphrase" for
 // the inner layer, preceded by its length in 1 byte), the server key's id (8 bytes), the record's id and the id of the
 // other record of the pair (34 bytes each, zeros if there is none), created and expires in Unix milliseconds (8 bytes
 // each, big-endian; the record's own expiry), the flags (1 byte, 1 for a passphrase), and the account's id (16 bytes,
-// zeros for none). A record whose plain columns were altered does not open.
+// zeros for none). Both layers of a value vouch for the secret's columns, and a recent entry for its receipt's. An
+// account key vouches for its account's; in the place of a record's id it has two zero bytes, then
+//
+//	SHA-256("onetime/v1 account e-mail", one zero byte, the e-mail address)
+//
+// A record does not open if one of these columns was altered, or SecretExpires of a receipt, which is half-way between
+// created and expires. Nothing vouches for what changes without a bearer key at hand: State, Updated and Claim.
 package vault
 
 import (
@@ -53,6 +61,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -71,13 +80,13 @@ type Config struct {
 	Keys  *Keyring
 	// MaxSecret is the longest secret, in bytes, at most MostMaxSecret; 0 stands for DefaultMaxSecret.
 	MaxSecret int
-	// MinPassphrase is the shortest passphrase, in characters; 0 sets no minimum.
+	// MinPassphrase is the shortest passphrase, in characters, at most 1024; 0 sets no minimum.
 	MinPassphrase int
 	// ShareDomains are the custom domains that a caller may ask for. If there are none, asking for one is refused.
 	ShareDomains []string
-	// Clock tells the time; nil stands for time.Now. A clock that goes back is not followed.
+	// Clock tells the time; nil stands for time.Now. A clock that goes back is not followed. It is called concurrently.
 	Clock func() time.Time
-	// Random makes keys, nonces and salts; nil stands for crypto/rand.Reader.
+	// Random makes keys, nonces and salts; nil stands for crypto/rand.Reader. It is read concurrently.
 	Random io.Reader
 }
 
@@ -106,14 +115,14 @@ func New(ctx context.Context, config Config) (*Vault, error) {
 		rules: rules{
 			maxSecret:     cmp.Or(config.MaxSecret, DefaultMaxSecret),
 			minPassphrase: config.MinPassphrase,
-			shareDomains:  config.ShareDomains,
+			shareDomains:  slices.Clone(config.ShareDomains),
 		},
 	}
-	if v.store == nil || v.keys == nil {
+	if v.store == nil || v.keys == nil || len(v.keys.keys) == 0 {
 		return nil, errors.New("vault: Config needs a Store and a Keyring")
 	}
-	if v.rules.maxSecret < 1 || v.rules.maxSecret > MostMaxSecret {
-		return nil, fmt.Errorf("vault: MaxSecret must be between 1 and %d bytes", MostMaxSecret)
+	if err := v.rules.check(); err != nil {
+		return nil, err
 	}
 	if v.clock == nil {
 		v.clock = time.Now
