@@ -1,0 +1,263 @@
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// A decodeError says why a body cannot be decoded, without any part of it.
+type decodeError struct{ pointer, rule, want string }
+
+func (e *decodeError) Error() string { return e.want }
+
+var (
+	errUTF8      = &decodeError{rule: RuleUTF8, want: "is not UTF-8"}
+	errJSON      = &decodeError{rule: RuleSyntax, want: "is not a JSON text"}
+	errJSONTwice = &decodeError{rule: RuleDuplicate, want: "has a name twice in one object"}
+	errJSONDeep  = &decodeError{rule: RuleSyntax, want: "is nested too deeply"}
+	errForm      = &decodeError{rule: RuleSyntax, want: "is not an urlencoded form: a % must be followed by two hexadecimal digits"}
+)
+
+// maxDepth bounds the nesting of a JSON text. No message of an API comes near it.
+const maxDepth = 100
+
+// DecodeJSON decodes one JSON text. It is stricter than encoding/json: nothing may follow the text, it must be UTF-8,
+// and no object may hold a name twice, since two readers of it could see two different values. Numbers come as
+// json.Number, so that none loses digits. An error holds no part of the text.
+func DecodeJSON(body []byte) (any, error) {
+	if !utf8.Valid(body) {
+		return nil, errUTF8
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	value, err := decodeJSONValue(dec, maxDepth)
+	if err != nil {
+		if d := (*decodeError)(nil); errors.As(err, &d) {
+			return nil, d
+		}
+		return nil, errJSON
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, errJSON
+	}
+	return value, nil
+}
+
+func decodeJSONValue(dec *json.Decoder, depth int) (any, error) {
+	if depth == 0 {
+		return nil, errJSONDeep
+	}
+	token, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch token {
+	case json.Delim('{'):
+		return decodeJSONObject(dec, depth)
+	case json.Delim('['):
+		return decodeJSONArray(dec, depth)
+	}
+	return token, nil
+}
+
+func decodeJSONObject(dec *json.Decoder, depth int) (any, error) {
+	object := map[string]any{}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		value, err := decodeJSONValue(dec, depth-1)
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := object[name.(string)]; twice {
+			return nil, errJSONTwice
+		}
+		object[name.(string)] = value
+	}
+	_, err := dec.Token() // the closing brace
+	return object, err
+}
+
+func decodeJSONArray(dec *json.Decoder, depth int) (any, error) {
+	array := []any{}
+	for dec.More() {
+		value, err := decodeJSONValue(dec, depth-1)
+		if err != nil {
+			return nil, err
+		}
+		array = append(array, value)
+	}
+	_, err := dec.Token() // the closing bracket
+	return array, err
+}
+
+// decodeForm decodes an urlencoded form for a schema, strictly: what is not UTF-8, is malformed, or stands there twice
+// (in a field that is no array) is refused. An empty body is the form without fields. A field that is empty, of a type
+// that has no empty value, is as good as absent: "ttl=" sends no number.
+//
+// It returns the form as it was read, less what is as good as absent, and the typed object that the schema is about.
+func decodeForm(body []byte, schema *openapi3.Schema) (url.Values, map[string]any, error) {
+	form, object, seen := url.Values{}, map[string]any{}, map[string]bool{}
+	for pair := range strings.SplitSeq(string(body), "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, err := decodePair(pair)
+		if err != nil {
+			return nil, nil, err
+		}
+		property := formProperty(schema, name)
+		if seen[name] && !isArray(property) {
+			return nil, nil, &decodeError{pointerOf(schema, []string{name}), RuleDuplicate, "is given twice"}
+		}
+		seen[name] = true
+		if value == "" && !hasEmptyValue(property) {
+			continue
+		}
+		form[name] = append(form[name], value)
+	}
+	for name, values := range form {
+		object[name] = typed(formProperty(schema, name), values)
+	}
+	return form, object, nil
+}
+
+func decodePair(pair string) (name, value string, err error) {
+	name, value, _ = strings.Cut(pair, "=")
+	if name, err = url.QueryUnescape(name); err != nil {
+		return "", "", errForm // the error of net/url holds a part of the body
+	}
+	if value, err = url.QueryUnescape(value); err != nil {
+		return "", "", errForm
+	}
+	if !utf8.ValidString(name) || !utf8.ValidString(value) {
+		return "", "", errUTF8
+	}
+	return name, value, nil
+}
+
+// formProperty returns the schema of a field, which may be the one of all fields that have no name in the document.
+func formProperty(schema *openapi3.Schema, name string) *openapi3.Schema {
+	if p := propertyOf(schema, name); p != nil {
+		return p
+	}
+	if ref := schema.AdditionalProperties.Schema; ref != nil {
+		return ref.Value
+	}
+	return nil
+}
+
+func isArray(schema *openapi3.Schema) bool {
+	return schema != nil && schema.Type.Is(openapi3.TypeArray)
+}
+
+func hasEmptyValue(schema *openapi3.Schema) bool {
+	if schema == nil || schema.Type == nil || schema.Type.Includes(openapi3.TypeString) || isArray(schema) {
+		return true
+	}
+	return false
+}
+
+// typed gives texts the type that the schema asks for. A text that has no such type stays a text, for the schema to
+// refuse.
+func typed(schema *openapi3.Schema, values []string) any {
+	if !isArray(schema) {
+		return typedText(schema, values[0])
+	}
+	array := make([]any, len(values))
+	for i, value := range values {
+		array[i] = typedText(schema.Items.Value, value)
+	}
+	return array
+}
+
+func typedText(schema *openapi3.Schema, text string) any {
+	if schema == nil || schema.Type == nil {
+		return text
+	}
+	switch {
+	case schema.Type.Is(openapi3.TypeInteger), schema.Type.Is(openapi3.TypeNumber):
+		if isNumber(text) {
+			return json.Number(text)
+		}
+	case schema.Type.Is(openapi3.TypeBoolean):
+		if text == "true" || text == "false" {
+			return text == "true"
+		}
+	case schema.Type.Is(openapi3.TypeObject): // OpenAPI 3.0: an object in a form is a JSON text
+		if value, err := DecodeJSON([]byte(text)); err == nil {
+			return value
+		}
+	}
+	return text
+}
+
+// isNumber tells whether a text is a number as JSON writes it: "0x10", "+1", "1_000", "1 " and "Inf" are none.
+func isNumber(text string) bool {
+	return strings.Trim(text, "+-.0123456789eE") == "" && json.Valid([]byte(text))
+}
+
+// isInteger tells whether a text is a number without fraction and exponent, as OpenAPI 3.0 defines an integer: "1.0" and
+// "1e3" are none, and few decoders would take them for one.
+func isInteger(text string) bool {
+	return !strings.ContainsAny(text, ".eE") && isNumber(text)
+}
+
+// notInteger finds a number that the schema wants to be an integer and that is not written as one. kin-openapi reads
+// numbers as floating point, where 1.0, 1e3 and even 9007199254740990.7 are integers. Alternatives (oneOf, anyOf) are not
+// looked into: which of them is meant is kin-openapi's to say.
+func notInteger(schema *openapi3.Schema, value any, depth int) (path []string, found bool) {
+	if depth == 0 {
+		return nil, false
+	}
+	for _, part := range schema.AllOf {
+		if path, found := notInteger(part.Value, value, depth-1); found {
+			return path, true
+		}
+	}
+	switch value := value.(type) {
+	case json.Number:
+		return nil, schema.Type.Is(openapi3.TypeInteger) && !isInteger(value.String())
+	case []any:
+		if schema.Items == nil {
+			return nil, false
+		}
+		for i, item := range value {
+			if path, found := notInteger(schema.Items.Value, item, depth-1); found {
+				return append([]string{strconv.Itoa(i)}, path...), true
+			}
+		}
+	case map[string]any:
+		return notIntegerIn(schema, value, depth)
+	}
+	return nil, false
+}
+
+// notIntegerIn is notInteger for an object. Of several it takes the first by name, so that it always finds the same.
+func notIntegerIn(schema *openapi3.Schema, object map[string]any, depth int) (path []string, found bool) {
+	for name, member := range object {
+		var property *openapi3.Schema
+		if ref := schema.Properties[name]; ref != nil {
+			property = ref.Value
+		} else if ref := schema.AdditionalProperties.Schema; ref != nil {
+			property = ref.Value
+		}
+		if property == nil || found && path[0] < name {
+			continue
+		}
+		if rest, here := notInteger(property, member, depth-1); here {
+			path, found = append([]string{name}, rest...), true
+		}
+	}
+	return path, found
+}

@@ -1,0 +1,111 @@
+package contract
+
+import (
+	"bytes"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+)
+
+const formType = "application/x-www-form-urlencoded"
+
+// isForm tells whether a body is an urlencoded form. No bytes without a Content-Type are one too: the form without
+// fields.
+func isForm(contentType string, body []byte) bool {
+	if contentType == "" {
+		return len(body) == 0
+	}
+	return mediaType(contentType) == formType
+}
+
+func isJSON(contentType string) bool {
+	t := mediaType(contentType)
+	return t == "application/json" || strings.HasSuffix(t, "+json")
+}
+
+func mediaType(contentType string) string {
+	t, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return ""
+	}
+	return t
+}
+
+func typesOf(content openapi3.Content) string {
+	return strings.Join(slices.Sorted(maps.Keys(content)), " or ")
+}
+
+// mediaFor returns what is documented for a Content-Type. A type that is documented with parameters needs them sent; one
+// without takes any.
+func mediaFor(content openapi3.Content, contentType string) *openapi3.MediaType {
+	if contentType == "" {
+		return content.Get("")
+	}
+	sent, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return nil
+	}
+	var found *openapi3.MediaType
+	most := 0
+	for documented, media := range content {
+		t, wanted, err := mime.ParseMediaType(documented)
+		if err == nil && t == sent && len(wanted) > most && within(wanted, params) {
+			found, most = media, len(wanted)
+		}
+	}
+	if found != nil {
+		return found
+	}
+	return content.Get(sent)
+}
+
+func within(wanted, params map[string]string) bool {
+	for name, value := range wanted {
+		if !strings.EqualFold(params[name], value) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkMedia checks a body. A type that is neither JSON nor a form is kin-openapi's to decode; one that it does not know
+// is a text.
+func (v Violation) checkMedia(media *openapi3.MediaType, header http.Header, body []byte, visit openapi3.SchemaValidationOption) error {
+	if media == nil || media.Schema == nil {
+		return nil
+	}
+	schema, contentType := media.Schema.Value, header.Get("Content-Type")
+	if isJSON(contentType) {
+		return v.checkJSON(schema, body, visit)
+	}
+	if mediaType(contentType) == formType {
+		_, object, err := decodeForm(body, schema)
+		if err != nil {
+			return v.syntax(err)
+		}
+		return v.check(schema, object, visit)
+	}
+	decode := openapi3filter.RegisteredBodyDecoder(mediaType(contentType))
+	if decode == nil {
+		decode = openapi3filter.PlainBodyDecoder
+	}
+	encoding := func(name string) *openapi3.Encoding { return media.Encoding[name] }
+	value, err := decode(bytes.NewReader(body), header, media.Schema, encoding)
+	if err != nil {
+		return v.syntax(err)
+	}
+	return v.check(schema, value, visit)
+}
+
+func (v Violation) checkJSON(schema *openapi3.Schema, body []byte, opts ...openapi3.SchemaValidationOption) error {
+	value, err := DecodeJSON(body)
+	if err != nil {
+		return v.syntax(err)
+	}
+	return v.check(schema, value, opts...)
+}

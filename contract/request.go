@@ -1,0 +1,118 @@
+package contract
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+)
+
+// CheckRequest checks a request's parameters and its body, which the caller has read; it does not read r.Body. The path
+// parameters are unescaped. Where the document has parameters in the query, the query is read as strictly as a form.
+// Credentials are not checked.
+//
+// For an urlencoded body it returns the form, which is what the strict decoder made of it: fields that are empty and
+// have no empty value, such as "ttl=", are left out. An error is a *Violation.
+func (o *Operation) CheckRequest(r *http.Request, pathParams map[string]string, body []byte) (url.Values, error) {
+	if err := o.checkParameters(r, pathParams); err != nil {
+		return nil, err
+	}
+	if o.body == nil {
+		return nil, nil
+	}
+	return o.checkRequestBody(r, body)
+}
+
+func (o *Operation) checkParameters(r *http.Request, pathParams map[string]string) error {
+	if len(o.parameters) == 0 {
+		return nil
+	}
+	query, err := o.query(r)
+	if err != nil {
+		return err
+	}
+	input := &openapi3filter.RequestValidationInput{
+		Request:     r,
+		PathParams:  pathParams,
+		QueryParams: query,
+		Route:       o.route,
+		Options:     &openapi3filter.Options{SkipSettingDefaults: true},
+	}
+	for _, p := range o.parameters {
+		v := Violation{Direction: Request, Operation: o.ID, Parameter: p.In + " " + p.Name}
+		if p.In == openapi3.ParameterInPath && pathParams[p.Name] == "" {
+			return v.as("required", "is required")
+		}
+		if isPrimitive(schemaOf(p)) && (p.In == openapi3.ParameterInQuery && len(query[p.Name]) > 1 ||
+			p.In == openapi3.ParameterInHeader && len(r.Header.Values(p.Name)) > 1) {
+			return v.as(RuleDuplicate, "is given twice")
+		}
+		if err := openapi3filter.ValidateParameter(r.Context(), input, p); err != nil {
+			return v.fromKin(schemaOf(p), err)
+		}
+	}
+	return nil
+}
+
+// query reads the query, if the operation documents parameters there, as strictly as a form. A semicolon is refused,
+// since net/url leaves out what has one: the handler would not see what was checked.
+func (o *Operation) query(r *http.Request) (url.Values, error) {
+	values := url.Values{}
+	if !slices.ContainsFunc(o.parameters, func(p *openapi3.Parameter) bool { return p.In == openapi3.ParameterInQuery }) {
+		return values, nil
+	}
+	v := Violation{Direction: Request, Operation: o.ID, Parameter: "query"}
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if pair == "" {
+			continue
+		}
+		if strings.Contains(pair, ";") {
+			return nil, v.as(RuleSyntax, "has a semicolon that is not escaped")
+		}
+		name, value, err := decodePair(pair)
+		if err != nil {
+			return nil, v.syntax(err)
+		}
+		values[name] = append(values[name], value)
+	}
+	return values, nil
+}
+
+func isPrimitive(schema *openapi3.Schema) bool {
+	return schema != nil && schema.Type != nil && !isArray(schema) && !schema.Type.Is(openapi3.TypeObject)
+}
+
+func schemaOf(p *openapi3.Parameter) *openapi3.Schema {
+	if p.Schema == nil {
+		return nil
+	}
+	return p.Schema.Value
+}
+
+func (o *Operation) checkRequestBody(r *http.Request, body []byte) (url.Values, error) {
+	v := Violation{Direction: Request, Operation: o.ID}
+	contentType := r.Header.Get("Content-Type")
+	if form := o.formSchema(); form != nil && isForm(contentType, body) {
+		values, object, err := decodeForm(body, form)
+		if err != nil {
+			return nil, v.syntax(err)
+		}
+		if err := v.check(form, object, openapi3.VisitAsRequest()); err != nil {
+			return nil, err
+		}
+		return values, nil
+	}
+	media := mediaFor(o.body.Content, contentType)
+	switch {
+	case len(body) == 0 && !o.body.Required:
+		return nil, nil
+	case len(o.body.Content) > 0 && media == nil && (len(body) > 0 || contentType != ""):
+		return nil, v.as(RuleContentType, "must be "+typesOf(o.body.Content))
+	case len(body) == 0:
+		return nil, v.as("required", "is required")
+	}
+	return nil, v.checkMedia(media, r.Header, body, openapi3.VisitAsRequest())
+}
