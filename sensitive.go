@@ -7,7 +7,8 @@ import (
 )
 
 // Sensitive is text that must not be shown by accident: a secret, a passphrase, a key or a token. It prints, logs
-// and marshals as "[redacted]", whatever the verb or the handler. Expose gives the text.
+// and marshals as "[redacted]", whatever the verb or the handler; only as the key of a map it is written to JSON as it is.
+// Expose gives the text.
 //
 // Constants and string literals convert by themselves; a string variable is converted with Sensitive(s).
 type Sensitive string

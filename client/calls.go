@@ -1,0 +1,175 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onetime-go/onetime"
+	"github.com/onetime-go/onetime/contract"
+	"github.com/onetime-go/onetime/gen"
+)
+
+// Share stores a secret and returns its receipt, with the key to pass on. If the network fails (NetworkError) the secret
+// may be stored all the same, under a key that nobody has.
+func (c *Client) Share(ctx context.Context, r onetime.ShareRequest) (onetime.Receipt, error) {
+	return call(ctx, "share", c.hide(r.Secret, r.Passphrase), readReceipt, func(ctx context.Context) (*http.Response, error) {
+		return c.raw.V1ShareWithFormdataBody(ctx, gen.ShareRequest{
+			Secret:      r.Secret.Expose(),
+			TTL:         seconds(r.TTL),
+			Passphrase:  optional(r.Passphrase.Expose()),
+			Recipient:   optional(strings.Join(r.Recipients, ",")),
+			ShareDomain: optional(r.ShareDomain),
+		})
+	})
+}
+
+// Generate has the server make a random secret, and returns its receipt, whose Value is the secret.
+func (c *Client) Generate(ctx context.Context, r onetime.GenerateRequest) (onetime.Receipt, error) {
+	return call(ctx, "generate", c.hide(r.Passphrase), readReceipt, func(ctx context.Context) (*http.Response, error) {
+		return c.raw.V1GenerateWithFormdataBody(ctx, gen.GenerateRequest{
+			TTL:         seconds(r.TTL),
+			Passphrase:  new(r.Passphrase.Expose()), // also if it is empty: see bodyful
+			Recipient:   optional(strings.Join(r.Recipients, ",")),
+			ShareDomain: optional(r.ShareDomain),
+		})
+	})
+}
+
+// Reveal returns a secret, which the server then forgets. It is onetime.ErrNotFound if the key is unknown, the secret gone,
+// or the passphrase wrong or missing. If the answer breaks the contract the secret is gone all the same, and the
+// error's *contract.Violation has what came: see its Body.
+func (c *Client) Reveal(ctx context.Context, r onetime.RevealRequest) (onetime.Secret, error) {
+	return call(ctx, "reveal", c.hide(r.Key, r.Passphrase), readSecret, func(ctx context.Context) (*http.Response, error) {
+		if err := pathKey(r.Key, "v1_showSecret"); err != nil {
+			return nil, err
+		}
+		return c.raw.V1ShowSecretWithFormdataBody(ctx, r.Key.Expose(), gen.RevealRequest{
+			Passphrase: optional(r.Passphrase.Expose()),
+			Continue:   new(bodyful),
+		})
+	})
+}
+
+// Receipt returns what became of a secret, by the receipt's key. It consumes nothing.
+func (c *Client) Receipt(ctx context.Context, key onetime.Sensitive) (onetime.Receipt, error) {
+	return call(ctx, "receipt", c.hide(key), readReceipt, func(ctx context.Context) (*http.Response, error) {
+		if err := pathKey(key, "v1_showReceipt", "recent"); err != nil {
+			return nil, err
+		}
+		return c.raw.V1ShowReceipt(ctx, key.Expose())
+	})
+}
+
+// Burn deletes a secret unread, by the key of its receipt.
+func (c *Client) Burn(ctx context.Context, r onetime.BurnRequest) (onetime.Burned, error) {
+	return call(ctx, "burn", c.hide(r.Key, r.Passphrase), readBurned, func(ctx context.Context) (*http.Response, error) {
+		if err := pathKey(r.Key, "v1_receipt_burnSecret"); err != nil {
+			return nil, err
+		}
+		return c.raw.V1ReceiptBurnSecretWithFormdataBody(ctx, r.Key.Expose(), gen.BurnRequest{
+			Passphrase: optional(r.Passphrase.Expose()),
+			Continue:   new(bodyful),
+		})
+	})
+}
+
+// Recent returns the newest receipts of the account, without the keys of their secrets.
+func (c *Client) Recent(ctx context.Context) ([]onetime.Receipt, error) {
+	return call(ctx, "recent", c.hide(), readReceipts, func(ctx context.Context) (*http.Response, error) {
+		return c.raw.V1ShowReceiptRecent(ctx)
+	})
+}
+
+// Status asks whether the server is up.
+func (c *Client) Status(ctx context.Context) (onetime.Status, error) {
+	return call(ctx, "status", c.hide(), readStatus, func(ctx context.Context) (*http.Response, error) {
+		return c.raw.V1Status(ctx)
+	})
+}
+
+// AuthCheck asks whether the credentials are right. It is onetime.ErrUnauthorized if they are not, or there are none.
+func (c *Client) AuthCheck(ctx context.Context) (onetime.Status, error) {
+	return call(ctx, "authcheck", c.hide(), readStatus, func(ctx context.Context) (*http.Response, error) {
+		return c.raw.V1Authcheck(ctx)
+	})
+}
+
+// bodyful is sent with a reveal and a burn, where it means nothing to a server of today, so that the body is never empty:
+// over HTTP/2 net/http repeats a request without a body after a reset that leaves open whether it was processed.
+const bodyful = "true"
+
+// A reader makes a value of what came over the wire. It tells whether that has what matters.
+type reader[W, T any] func(W) (T, bool)
+
+// call is the one way in which requests are sent and answers read. No error shows what is hidden.
+func call[W, T any](ctx context.Context, name string, h hidden, read reader[W, T], send func(context.Context) (*http.Response, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, fmt.Errorf("%s: %w", name, &NetworkError{Err: err})
+	}
+	progress, ctx := trace(ctx)
+	response, err := send(ctx)
+	if err != nil {
+		return none, fmt.Errorf("%s: %w", name, failure(err, progress.sent(), h))
+	}
+	defer response.Body.Close()
+	if response.StatusCode/100 != 2 { // where the contract is enforced, 200 is the only such status
+		return none, fmt.Errorf("%s: %w", name, refusal(response, h))
+	}
+	var wire W
+	err = json.NewDecoder(response.Body).Decode(&wire)
+	if mismatch := (*json.UnmarshalTypeError)(nil); err != nil && !errors.As(err, &mismatch) {
+		return none, fmt.Errorf("%s: %w", name, unreadable(name, response))
+	}
+	answer, ok := read(wire) // what has a wrong type was reported, and is left out
+	if !ok {
+		return none, fmt.Errorf("%s: %w", name, unreadable(name, response))
+	}
+	return answer, nil
+}
+
+// pathKey refuses what cannot stand in a path as a key: a server would take it for a part of the path, or for another
+// operation of the same path.
+func pathKey(key onetime.Sensitive, operation string, taken ...string) error {
+	if key == "." || key == ".." || slices.Contains(taken, key.Expose()) {
+		return &contract.Violation{Direction: contract.Request, Operation: operation, Parameter: "path key",
+			Rule: contract.RuleSyntax, Want: "means something else in a path"}
+	}
+	return nil
+}
+
+// unreadable is returned for an answer of which nothing can be made: violations are only reported, or a text is empty that
+// the contract does not forbid to be. The decoder's error is dropped: it may hold a part of the answer.
+func unreadable(name string, response *http.Response) error {
+	return &contract.Violation{Direction: contract.Response, Operation: name, Status: response.StatusCode,
+		Rule: contract.RuleSchema, Want: "lacks what matters"}
+}
+
+// seconds returns a lifetime as the contract has it, in whole seconds, further from zero, which would ask for the server's
+// default: nil.
+func seconds(d time.Duration) *int64 {
+	if d == 0 {
+		return nil
+	}
+	whole := int64(d / time.Second)
+	switch rest := d % time.Second; {
+	case rest > 0:
+		whole++
+	case rest < 0:
+		whole--
+	}
+	return &whole
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}

@@ -1,0 +1,163 @@
+// Package client calls servers of the Onetime Secret API: the public service, or a self-hosted one. It checks every
+// request and every answer against the contract, so that a program learns at once when either side leaves it.
+//
+//	c, err := client.New(client.EU)
+//	receipt, err := c.Share(ctx, onetime.ShareRequest{Secret: "the cake is a lie", TTL: time.Hour})
+//	link := c.SecretURL(receipt.SecretKey)
+//
+// Errors are of three kinds. The server refused: *Error, which errors.Is compares with onetime.ErrNotFound and the like.
+// The contract was broken, and by whom: *contract.Violation. The network failed: *NetworkError, which says whether the
+// request can have been processed. No error shows a secret, a passphrase, a token or a key, not even where the server's
+// own message repeats one.
+//
+// What creates or consumes is never sent twice by itself. (A GET, which changes nothing, may be repeated by net/http if
+// a connection that was kept open turns out to be closed.) Redirects are not followed. For calls that this package does
+// not have, use the generated client (see Client.Raw).
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/onetime-go/onetime"
+	"github.com/onetime-go/onetime/contract"
+	"github.com/onetime-go/onetime/gen"
+)
+
+// The regions of the public service.
+const (
+	CA = "https://ca.onetimesecret.com"
+	EU = "https://eu.onetimesecret.com"
+	NZ = "https://nz.onetimesecret.com"
+	UK = "https://uk.onetimesecret.com"
+	US = "https://us.onetimesecret.com"
+)
+
+// DefaultTimeout bounds a call, unless an http.Client of one's own says otherwise.
+const DefaultTimeout = 30 * time.Second
+
+// A Client calls one server. It may be used concurrently.
+type Client struct {
+	base  string // without a slash at its end
+	raw   *gen.Client
+	email string
+	token onetime.Sensitive
+}
+
+// An Option changes what New does by default.
+type Option func(*options)
+
+type options struct {
+	username  string
+	token     onetime.Sensitive
+	http      http.Client
+	report    func(*contract.Violation)
+	plainHTTP bool
+}
+
+// WithAccount sends credentials with every call: the account's e-mail address and its API token.
+func WithAccount(email string, token onetime.Sensitive) Option {
+	return func(o *options) { o.username, o.token = email, token }
+}
+
+// WithHTTPClient sends requests with the Transport, Jar and Timeout of h, for proxies, tracing or client certificates. A zero
+// Timeout sets none. Redirects are not followed, whatever h says. h itself is not changed; nil changes nothing.
+func WithHTTPClient(h *http.Client) Option {
+	return func(o *options) {
+		if h != nil {
+			o.http = *h
+		}
+	}
+}
+
+// WithReport tells report of violations of the contract instead of failing, to work with servers that leave it. Calls
+// then succeed as far as what came can be understood; what of a reveal cannot, the Violation still has (see its Body).
+// report is called by the goroutine that makes the call. A nil report changes nothing.
+func WithReport(report func(*contract.Violation)) Option {
+	return func(o *options) { o.report = report }
+}
+
+// WithPlainHTTP allows http:// to other machines. Whoever is on the way then reads secrets and tokens.
+func WithPlainHTTP() Option {
+	return func(o *options) { o.plainHTTP = true }
+}
+
+// New returns a client for the server at a base URL, such as EU or https://secrets.example.com; a path /api at its end may
+// be left out. It does not call the server.
+func New(baseURL string, opts ...Option) (*Client, error) {
+	o := options{http: http.Client{Timeout: DefaultTimeout}}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	base, err := parseBase(baseURL, o.plainHTTP)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case (o.username == "") != (o.token == ""):
+		return nil, errors.New("client: an account needs both its e-mail address and its API token")
+	case strings.Contains(o.username, ":"): // HTTP Basic would take the rest for a part of the token
+		return nil, errors.New("client: the e-mail address of an account has no colon")
+	}
+	o.http.Transport = &contract.Transport{
+		Base:     o.http.Transport,
+		BasePath: base.EscapedPath(),
+		Report:   o.report,
+	}
+	o.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	generated := []gen.ClientOption{gen.WithHTTPClient(&o.http)}
+	if o.username != "" {
+		generated = append(generated, gen.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+			r.SetBasicAuth(o.username, o.token.Expose())
+			return nil
+		}))
+	}
+	raw, err := gen.NewClient(base.String(), generated...)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	return &Client{base: base.String(), raw: raw, email: o.username, token: o.token}, nil
+}
+
+func parseBase(text string, plainHTTP bool) (*url.URL, error) {
+	base, err := url.Parse(text)
+	switch {
+	case err != nil, base.Hostname() == "", base.Scheme != "https" && base.Scheme != "http":
+		return nil, errors.New("client: the base URL must be http or https with a host, such as https://eu.onetimesecret.com")
+	case base.User != nil, strings.ContainsAny(text, "?#"):
+		return nil, errors.New("client: the base URL has more than scheme, host and path; give credentials with WithAccount")
+	case base.Scheme == "http" && !plainHTTP && !isLoopback(base.Hostname()):
+		return nil, errors.New("client: plain http to another machine shows secrets to whoever is on the way; use https, or allow it with WithPlainHTTP")
+	}
+	return trimPath(base), nil
+}
+
+// trimPath takes dots, double slashes and an /api at its end out of the path of a URL.
+func trimPath(base *url.URL) *url.URL {
+	path := strings.TrimRight(base.JoinPath().EscapedPath(), "/")
+	path = strings.TrimRight(strings.TrimSuffix(path, "/api"), "/")
+	if path == "" {
+		return &url.URL{Scheme: base.Scheme, Host: base.Host}
+	}
+	return (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/"}).JoinPath(path)
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Raw returns the generated client, which has a method for each operation. It sends through the same checks; its answers
+// are *http.Response.
+func (c *Client) Raw() *gen.Client { return c.raw }
+
+// SecretURL returns the link under which people find a secret. It holds the secret's key.
+func (c *Client) SecretURL(key onetime.Sensitive) onetime.Sensitive {
+	return onetime.Sensitive(c.base + "/secret/" + url.PathEscape(key.Expose()))
+}

@@ -1,0 +1,194 @@
+package client
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/onetime-go/onetime"
+	"github.com/onetime-go/onetime/contract"
+	"github.com/onetime-go/onetime/gen"
+)
+
+// An Error is a refusal by the server. errors.Is compares it with the Err variables of package onetime, by the status that
+// the server meant.
+type Error struct {
+	// Status is the status of the answer.
+	Status int
+	// IntendedStatus is what the public service says that it meant: it answers most errors of this API with 404. It is 0
+	// where the server says nothing of the kind.
+	IntendedStatus int
+	Kind           string        // of error, such as "NotFound", or the name of a rule
+	Message        string        // of the server, for people; "[redacted]" if it repeats what is not to be shown
+	Field          string        // of the request that is at fault, if one is
+	ID             string        // names the answer in the server's log
+	RetryAfter     time.Duration // how long to wait before the next try; 0 if the server does not say
+}
+
+// Error says the status and what the server said.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("the server answers %d %s", e.meant(), http.StatusText(e.meant()))
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	if e.ID != "" {
+		text += " (error_id " + e.ID + ")"
+	}
+	return text
+}
+
+// meant is the status that counts.
+func (e *Error) meant() int {
+	if e.IntendedStatus != 0 {
+		return e.IntendedStatus
+	}
+	return e.Status
+}
+
+// Unwrap returns the reason, one of the Err variables of package onetime, or nil if the status stands for none.
+func (e *Error) Unwrap() error {
+	switch e.meant() {
+	case http.StatusBadRequest:
+		return onetime.ErrInvalid
+	case http.StatusUnauthorized:
+		return onetime.ErrUnauthorized
+	case http.StatusForbidden:
+		return onetime.ErrForbidden
+	case http.StatusNotFound:
+		return onetime.ErrNotFound
+	case http.StatusUnprocessableEntity:
+		return onetime.ErrRule
+	case http.StatusTooManyRequests:
+		return onetime.ErrRateLimited
+	}
+	return nil
+}
+
+// maxMessage bounds the texts of a server that are kept, in bytes.
+const maxMessage = 1000
+
+// refusal reads an answer that is no success.
+func refusal(response *http.Response, h hidden) *Error {
+	e := &Error{Status: response.StatusCode}
+	var wire gen.Error
+	// A member of the wrong type, where violations are only reported, leaves the others readable.
+	_ = json.NewDecoder(response.Body).Decode(&wire)
+	e.Message = h.clean(wire.Message)
+	e.Kind, e.Field, e.ID = h.clean(value(wire.Error)), h.clean(value(wire.Field)), h.clean(value(wire.ErrorID))
+	e.IntendedStatus = number(response.Header.Get("X-OTS-Intended-Status"))
+	e.RetryAfter = time.Duration(number(response.Header.Get("Retry-After"))) * time.Second
+	return e
+}
+
+// number returns 0 for what is no number that a header can mean.
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > 1<<30 {
+		return 0
+	}
+	return n
+}
+
+// A NetworkError is a call that got no answer, or not the whole of it.
+type NetworkError struct {
+	// Sent tells whether the server can have processed the request. If it is false nothing was done, and the call can be
+	// made again without fear.
+	Sent bool
+	Err  error // what the network said
+}
+
+// Error says what the network said, and whether the request was sent.
+func (e *NetworkError) Error() string {
+	if e.Sent {
+		return fmt.Sprintf("no answer, and the server may have processed the request: %v", e.Err)
+	}
+	return fmt.Sprintf("the request was not sent: %v", e.Err)
+}
+
+// Unwrap returns Err.
+func (e *NetworkError) Unwrap() error { return e.Err }
+
+// GoString says what Error says.
+func (e *NetworkError) GoString() string { return fmt.Sprintf("&client.NetworkError{%q}", e.Error()) }
+
+// failure sorts what an http.Client returns. It drops every *url.Error, whose text has the URL and thereby the key.
+func failure(err error, sent bool, h hidden) error {
+	if v := (*contract.Violation)(nil); errors.As(err, &v) {
+		return v
+	}
+	for u := (*url.Error)(nil); errors.As(err, &u); u = nil {
+		err = u.Err
+	}
+	return &NetworkError{Sent: sent, Err: quiet(err, h)}
+}
+
+// A quietError is an error whose own text may hold what is not to be shown.
+type quietError struct {
+	text string
+	err  error
+}
+
+func (e *quietError) Error() string    { return e.text }
+func (e *quietError) Unwrap() error    { return e.err }
+func (e *quietError) GoString() string { return fmt.Sprintf("&client.quietError{%q}", e.text) }
+
+// quoted is how net/http shows what it cannot read in an answer, which may be a secret.
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// quiet returns an error with the text of err, less what it may hold of the request or of the answer.
+func quiet(err error, h hidden) error {
+	text := err.Error()
+	if p := textproto.ProtocolError(""); errors.As(err, &p) {
+		text = "the answer has a malformed header"
+	}
+	text = h.clean(quoted.ReplaceAllString(text, `"..."`))
+	if text == err.Error() {
+		return err
+	}
+	return &quietError{text, err}
+}
+
+// hidden is what a request holds that no error may show, in each form in which it is sent.
+type hidden []string
+
+// hide returns what is hidden in a call: its own values, and the credentials.
+func (c *Client) hide(values ...onetime.Sensitive) hidden {
+	var h hidden
+	for _, v := range append(values, c.token) {
+		if v != "" {
+			h = append(h, v.Expose(), url.QueryEscape(v.Expose()), url.PathEscape(v.Expose()))
+		}
+	}
+	if c.token != "" {
+		h = append(h, base64.StdEncoding.EncodeToString([]byte(c.email+":"+c.token.Expose())))
+	}
+	return h
+}
+
+// clean returns a text of the other side as it can be shown: without control characters, not too long, and nothing of it
+// at all if it repeats what is hidden. To leave out only that would tell what it is, where the rest is known.
+func (h hidden) clean(text string) string {
+	for _, value := range h {
+		if strings.Contains(text, value) {
+			return "[redacted]"
+		}
+	}
+	if len(text) > maxMessage {
+		text = text[:maxMessage] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+}

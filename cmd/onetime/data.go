@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onetime-go/onetime/server/sqlitestore"
+	"github.com/onetime-go/onetime/server/vault"
+)
+
+// The files of a data folder.
+const (
+	databaseFile = "onetime.db"
+	keyringFile  = "keyring.json"
+	lockFile     = "serve.lock"
+)
+
+// addDataFlag adds --data.
+func addDataFlag(cmd *cobra.Command, folder *string) {
+	cmd.Flags().StringVar(folder, "data", "", "folder of the database and the keyring (default: "+defaultDataHint+")")
+}
+
+const defaultDataHint = "onetime in the user's data folder"
+
+// dataFolder returns the folder to use, and makes it, for its owner only.
+func dataFolder(flag string) (string, error) {
+	folder := flag
+	if folder == "" {
+		parent, err := userDataFolder()
+		if err != nil {
+			return "", usageError{fmt.Errorf("find the user's data folder: %w; give one with --data", err)}
+		}
+		folder = filepath.Join(parent, "onetime")
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return "", fmt.Errorf("make the data folder: %w", err)
+	}
+	return folder, nil
+}
+
+// userDataFolder follows the XDG base directory specification, and what is usual elsewhere.
+func userDataFolder() (string, error) {
+	if folder := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(folder) {
+		return folder, nil
+	}
+	switch runtime.GOOS {
+	case "windows", "darwin":
+		return os.UserConfigDir()
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".local", "share"), err
+}
+
+// openVault opens the store and the keyring of a folder, and the vault over them. The caller closes the store.
+func openVault(ctx context.Context, folder string, config vault.Config) (*vault.Vault, *sqlitestore.Store, error) {
+	store, err := sqlitestore.Open(ctx, filepath.Join(folder, databaseFile))
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := overStore(ctx, folder, store, config)
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	return v, store, nil
+}
+
+func overStore(ctx context.Context, folder string, store *sqlitestore.Store, config vault.Config) (*vault.Vault, error) {
+	keys, err := vault.LoadKeyring(ctx, filepath.Join(folder, keyringFile), store)
+	if err != nil {
+		return nil, err
+	}
+	config.Store, config.Keys = store, keys
+	return vault.New(ctx, config)
+}
