@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -37,13 +38,13 @@ func (c *Client) Generate(ctx context.Context, r onetime.GenerateRequest) (oneti
 			Passphrase:  new(r.Passphrase.Expose()), // also if it is empty: see bodyful
 			Recipient:   optional(strings.Join(r.Recipients, ",")),
 			ShareDomain: optional(r.ShareDomain),
-		})
+		}, alone)
 	})
 }
 
 // Reveal returns a secret, which the server then forgets. It is onetime.ErrNotFound if the key is unknown, the secret gone,
 // or the passphrase wrong or missing. If the answer breaks the contract the secret is gone all the same, and the
-// error's *contract.Violation has what came: see its Body.
+// error's *contract.Violation has what came, as a *NetworkError has what came of one that broke off: see their Body.
 func (c *Client) Reveal(ctx context.Context, r onetime.RevealRequest) (onetime.Secret, error) {
 	return call(ctx, "reveal", c.hide(r.Key, r.Passphrase), readSecret, func(ctx context.Context) (*http.Response, error) {
 		if err := pathKey(r.Key, "v1_showSecret"); err != nil {
@@ -52,8 +53,15 @@ func (c *Client) Reveal(ctx context.Context, r onetime.RevealRequest) (onetime.S
 		return c.raw.V1ShowSecretWithFormdataBody(ctx, r.Key.Expose(), gen.RevealRequest{
 			Passphrase: optional(r.Passphrase.Expose()),
 			Continue:   new(bodyful),
-		})
+		}, alone)
 	})
+}
+
+// alone has a request use a connection of its own. On one that is kept, net/http logs what comes after the end of an answer,
+// and where an answer ends is for the server to say: it could be a part of the secret.
+func alone(_ context.Context, r *http.Request) error {
+	r.Close = true
+	return nil
 }
 
 // Receipt returns what became of a secret, by the receipt's key. It consumes nothing.
@@ -122,14 +130,16 @@ func call[W, T any](ctx context.Context, name string, h hidden, read reader[W, T
 	if response.StatusCode/100 != 2 { // where the contract is enforced, 200 is the only such status
 		return none, fmt.Errorf("%s: %w", name, refusal(response, h))
 	}
-	var wire W
-	err = json.NewDecoder(response.Body).Decode(&wire)
-	if mismatch := (*json.UnmarshalTypeError)(nil); err != nil && !errors.As(err, &mismatch) {
-		return none, fmt.Errorf("%s: %w", name, unreadable(name, response))
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return none, fmt.Errorf("%s: %w", name, failure(err, progress.sent(), h))
 	}
+	var wire W
+	err = json.Unmarshal(body, &wire)
+	mismatch := (*json.UnmarshalTypeError)(nil)
 	answer, ok := read(wire) // what has a wrong type was reported, and is left out
-	if !ok {
-		return none, fmt.Errorf("%s: %w", name, unreadable(name, response))
+	if err != nil && !errors.As(err, &mismatch) || !ok {
+		return none, fmt.Errorf("%s: %w", name, unreadable(name, response.StatusCode, body))
 	}
 	return answer, nil
 }
@@ -146,9 +156,9 @@ func pathKey(key onetime.Sensitive, operation string, taken ...string) error {
 
 // unreadable is returned for an answer of which nothing can be made: violations are only reported, or a text is empty that
 // the contract does not forbid to be. The decoder's error is dropped: it may hold a part of the answer.
-func unreadable(name string, response *http.Response) error {
-	return &contract.Violation{Direction: contract.Response, Operation: name, Status: response.StatusCode,
-		Rule: contract.RuleSchema, Want: "lacks what matters"}
+func unreadable(name string, status int, body []byte) error {
+	return contract.Violation{Direction: contract.Response, Operation: name, Status: status,
+		Rule: contract.RuleSchema, Want: "lacks what matters"}.WithBody(body)
 }
 
 // seconds returns a lifetime as the contract has it, in whole seconds, further from zero, which would ask for the server's

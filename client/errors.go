@@ -106,6 +106,15 @@ type NetworkError struct {
 	Err  error // what the network said
 }
 
+// Body returns what came of an answer that broke off, and nil if nothing did. After a reveal it may hold a part of the secret, or
+// all of it. It is never part of the error's text.
+func (e *NetworkError) Body() []byte {
+	if incomplete := (*contract.IncompleteError)(nil); errors.As(e.Err, &incomplete) {
+		return incomplete.Body()
+	}
+	return nil
+}
+
 // Error says what the network said, and whether the request was sent.
 func (e *NetworkError) Error() string {
 	if e.Sent {

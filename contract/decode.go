@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -22,6 +24,7 @@ var (
 	errUTF8      = &decodeError{rule: RuleUTF8, want: "is not UTF-8"}
 	errJSON      = &decodeError{rule: RuleSyntax, want: "is not a JSON text"}
 	errJSONTwice = &decodeError{rule: RuleDuplicate, want: "has a name twice in one object"}
+	errJSONHalf  = &decodeError{rule: RuleUTF8, want: "has an escape that stands for half a character"}
 	errJSONDeep  = &decodeError{rule: RuleSyntax, want: "is nested too deeply"}
 	errForm      = &decodeError{rule: RuleSyntax, want: "is not an urlencoded form: a % must be followed by two hexadecimal digits"}
 )
@@ -30,11 +33,15 @@ var (
 const maxDepth = 100
 
 // DecodeJSON decodes one JSON text. It is stricter than encoding/json: nothing may follow the text, it must be UTF-8,
-// and no object may hold a name twice, since two readers of it could see two different values. Numbers come as
+// and no object may hold a name twice, not in upper and lower case either, since two readers of it could see two different
+// values. Numbers come as
 // json.Number, so that none loses digits. An error holds no part of the text.
 func DecodeJSON(body []byte) (any, error) {
 	if !utf8.Valid(body) {
 		return nil, errUTF8
+	}
+	if hasLoneSurrogate(body) {
+		return nil, errJSONHalf
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
@@ -69,7 +76,7 @@ func decodeJSONValue(dec *json.Decoder, depth int) (any, error) {
 }
 
 func decodeJSONObject(dec *json.Decoder, depth int) (any, error) {
-	object := map[string]any{}
+	object, names := map[string]any{}, map[string]bool{}
 	for dec.More() {
 		name, err := dec.Token()
 		if err != nil {
@@ -79,13 +86,63 @@ func decodeJSONObject(dec *json.Decoder, depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, twice := object[name.(string)]; twice {
+		folded := fold(name.(string))
+		if names[folded] {
 			return nil, errJSONTwice
 		}
+		names[folded] = true
 		object[name.(string)] = value
 	}
 	_, err := dec.Token() // the closing brace
 	return object, err
+}
+
+// fold makes names equal that encoding/json takes for each other, which a reader of what was checked may use: it reads
+// "Value" into the field for "value", too.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, name)
+}
+
+// hasLoneSurrogate tells whether a JSON text has an escape that stands for half a character. Readers put another character
+// in its place, so that a secret would arrive changed.
+func hasLoneSurrogate(body []byte) bool {
+	for {
+		i := bytes.IndexByte(body, '\\')
+		if i < 0 || i+1 == len(body) {
+			return false
+		}
+		first, rest := escaped(body[i:])
+		body = rest
+		if utf16.IsSurrogate(first) {
+			var second rune
+			second, body = escaped(rest)
+			if utf16.DecodeRune(first, second) == unicode.ReplacementChar {
+				return true
+			}
+		}
+	}
+}
+
+// escaped reads the escape with which a part of a JSON text begins: its character, if it is a \u escape, and what follows.
+func escaped(text []byte) (rune, []byte) {
+	const length = len(`\u0000`)
+	if len(text) < 2 || text[0] != '\\' {
+		return 0, text
+	}
+	if text[1] != 'u' || len(text) < length {
+		return 0, text[2:]
+	}
+	code, err := strconv.ParseUint(string(text[2:length]), 16, 16)
+	if err != nil {
+		return 0, text[2:]
+	}
+	return rune(code), text[length:]
 }
 
 func decodeJSONArray(dec *json.Decoder, depth int) (any, error) {

@@ -111,7 +111,7 @@ func knownMethod(method string) string {
 func (t *Transport) checkResponse(op *Operation, response *http.Response) (*http.Response, error) {
 	body, rest, err := readBody(response.Body, t.maxBody())
 	if err != nil {
-		return nil, err
+		return nil, &IncompleteError{Err: err, body: func() []byte { return body }}
 	}
 	if rest != nil {
 		err = Violation{Direction: Response, Operation: op.ID, Status: response.StatusCode}.as(RuleSize, "is too long")
@@ -119,7 +119,7 @@ func (t *Transport) checkResponse(op *Operation, response *http.Response) (*http
 		err = op.CheckResponse(response.StatusCode, response.Header, body)
 	}
 	if v := (*Violation)(nil); errors.As(err, &v) {
-		v.body = func() []byte { return body }
+		err = v.WithBody(body)
 	}
 	if err := t.report(err); err != nil {
 		closeAll(rest)
@@ -131,6 +131,21 @@ func (t *Transport) checkResponse(op *Operation, response *http.Response) (*http
 	}
 	return response, nil
 }
+
+// An IncompleteError is a response whose body broke off, or came in less order than HTTP asks for.
+type IncompleteError struct {
+	Err  error         // what the network said
+	body func() []byte // a function, which no verb of fmt looks into
+}
+
+// Error says what the network said.
+func (e *IncompleteError) Error() string { return "the answer broke off: " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *IncompleteError) Unwrap() error { return e.Err }
+
+// Body returns what came of the body. It is never part of the error's text.
+func (e *IncompleteError) Body() []byte { return e.body() }
 
 // report returns a violation if the contract is enforced.
 func (t *Transport) report(err error) error {

@@ -96,6 +96,12 @@ func (v *Violation) Body() []byte {
 	return v.body()
 }
 
+// WithBody returns a copy that keeps a body, for a reader of answers that finds out more than the check.
+func (v Violation) WithBody(body []byte) *Violation {
+	v.body = func() []byte { return body }
+	return &v
+}
+
 // GoString keeps the body out of %#v.
 func (v *Violation) GoString() string { return "&contract.Violation{" + strconv.Quote(v.Error()) + "}" }
 

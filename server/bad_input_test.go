@@ -39,7 +39,7 @@ func TestPaths(t *testing.T) {
 		{"POST /api/v1/secret/a;b=c,d", 200, "", `Reveal "a;b=c,d" ""`},
 		{"POST /api/v1/secret/" + long, 200, "", fmt.Sprintf("Reveal %q %q", long, "")},
 		{"POST /api/v1/receipt/recent/burn", 200, "", `Burn "recent" ""`},
-		{"POST /api/v1/secret/", 404, "Not Found", ""},
+		{"POST /api/v1/secret/", 404, "Unknown secret", ""},
 		{"POST /api/v1/secret", 404, "Not Found", ""},
 		{"POST /api/v1/secret//", 404, "Not Found", ""},
 		{"POST /api/v1/secret/a/", 404, "Not Found", ""},

@@ -12,24 +12,18 @@ import (
 	"github.com/onetime-go/onetime/contract"
 )
 
-// A gate is what stands between a request that was read and its check: it finds out who calls, and brings the request
-// into the documented form.
-type gate struct {
-	callers callers
-	strict  bool
-}
-
-func (g *gate) prepare(c echo.Context, op *contract.Operation, body []byte) ([]byte, error) {
-	caller, err := g.callers.identify(c)
+// admit finds out who calls, and turns away who may not.
+func (cs callers) admit(c echo.Context, op *contract.Operation) error {
+	caller, err := cs.identify(c)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if caller.Account == nil && op.RequiresCredentials() {
-		return nil, onetime.ErrUnauthorized
+		return onetime.ErrUnauthorized
 	}
 	r := c.Request()
 	c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
-	return rewrite(c.Request(), op, body, g.strict)
+	return nil
 }
 
 type callerKey struct{}

@@ -3,7 +3,8 @@ package server
 import (
 	"context"
 	"errors"
-	"regexp"
+	"math"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ const commitTimeout = 30 * time.Second
 type CheckOptions struct {
 	// BasePath stands before the paths of the document, where the routes are registered below a path.
 	BasePath string
-	// MaxBody is the longest request body that is read, in bytes; 0 stands for DefaultMaxBody.
+	// MaxBody is the longest request body that is read, in bytes; 0 or less stands for DefaultMaxBody.
 	MaxBody int64
 	// Report is told of every answer that leaves the contract, before it is replaced. It may be nil.
 	Report func(echo.Context, *contract.Violation)
@@ -43,7 +44,7 @@ type CheckOptions struct {
 //
 // Answers are held in memory until they are checked, so a route that streams cannot be among them. Routes that the
 // contract does not have are left alone. The body of a GET means nothing and is dropped. Credentials are not checked. A
-// handler of a checked form reads its fields with FormParams.
+// handler of a checked urlencoded form reads its fields with FormParams.
 func Check(c *contract.Contract, options CheckOptions) echo.MiddlewareFunc {
 	return newChecker(c, options).middleware
 }
@@ -68,66 +69,98 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 
 // A checker is the middleware behind Check.
 type checker struct {
+	contract   *contract.Contract
+	basePath   string
 	operations map[string]*contract.Operation // by method and routePath
-	routes     sync.Map                       // those that were looked for: method and Echo's path
+	routes     sync.Map                       // the operations of routes that were met: by method and Echo's path
 	maxBody    int64
 	report     func(echo.Context, *contract.Violation)
-	// prepare comes between reading a request and checking it, and may replace its body and its context.
-	prepare func(echo.Context, *contract.Operation, []byte) ([]byte, error)
+	// admit comes before anything is read of a request's body, and may replace the request.
+	admit func(echo.Context, *contract.Operation) error
+	// rewrite comes between reading a body and checking it.
+	rewrite func(*http.Request, *contract.Operation, []byte) ([]byte, error)
 }
 
 func newChecker(c *contract.Contract, options CheckOptions) *checker {
 	k := &checker{
+		contract:   c,
+		basePath:   strings.TrimRight(options.BasePath, "/"),
 		operations: map[string]*contract.Operation{},
-		maxBody:    options.MaxBody,
+		maxBody:    min(options.MaxBody, math.MaxInt64-1),
 		report:     options.Report,
-		prepare: func(_ echo.Context, _ *contract.Operation, body []byte) ([]byte, error) {
+		admit:      func(echo.Context, *contract.Operation) error { return nil },
+		rewrite: func(_ *http.Request, _ *contract.Operation, body []byte) ([]byte, error) {
 			return body, nil
 		},
 	}
-	if k.maxBody == 0 {
+	if k.maxBody <= 0 {
 		k.maxBody = DefaultMaxBody
 	}
 	if k.report == nil {
 		k.report = func(echo.Context, *contract.Violation) {}
 	}
-	base := strings.TrimRight(options.BasePath, "/")
 	for _, op := range c.Operations() {
-		k.operations[op.Method+" "+routePath(base+op.Path)] = op
+		if path, ok := routePath(k.basePath + op.Path); ok {
+			k.operations[op.Method+" "+path] = op
+		}
 	}
 	return k
 }
 
-var templateParam = regexp.MustCompile(`\{[^}]*\}|:[^/]*`)
-
 // routePath writes the path of a route, Echo's or the document's, without the names of its parameters, which may differ:
-// /secret/{key} and /secret/:key are /secret/:.
-func routePath(template string) string { return templateParam.ReplaceAllString(template, ":") }
+// /secret/{key} and /secret/:key are /secret/:. It returns false for what the two write in different ways, such as
+// /{name}.json.
+func routePath(template string) (string, bool) {
+	segments := strings.Split(template, "/")
+	for i, segment := range segments {
+		switch {
+		case strings.HasPrefix(segment, ":") && !strings.ContainsAny(segment[1:], `:\.`),
+			strings.HasPrefix(segment, "{") && strings.IndexByte(segment, '}') == len(segment)-1:
+			segments[i] = ":"
+		case strings.ContainsAny(segment, `{}:\*`):
+			return "", false
+		}
+	}
+	return strings.Join(segments, "/"), true
+}
 
 func (k *checker) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		op := k.operation(c.Request().Method, c.Path())
+		op, byRoute := k.operation(c)
 		if op == nil {
 			return next(c)
 		}
-		if slices.ContainsFunc(c.ParamValues(), hasSlash) {
+		if byRoute && slices.ContainsFunc(c.ParamValues(), hasSlash) {
 			return echo.ErrNotFound // a path of the contract has no more segments than its template
 		}
 		return k.serve(c, op, next)
 	}
 }
 
-// operation returns the operation of a route, or nil. The routes are few, and each is looked for once.
-func (k *checker) operation(method, path string) *contract.Operation {
-	route := method + " " + path
+// operation returns the operation that a request is for, or nil. Echo has found the route, which says so; where its
+// template cannot be compared with the document's, the path of the request is, so that nothing passes unchecked.
+func (k *checker) operation(c echo.Context) (op *contract.Operation, byRoute bool) {
+	method := c.Request().Method
+	route := method + " " + c.Path()
 	if known, ok := k.routes.Load(route); ok {
-		return known.(*contract.Operation)
+		return known.(*contract.Operation), true
 	}
-	op := k.operations[method+" "+routePath(path)]
-	if op != nil {
+	if path, ok := routePath(c.Path()); ok && k.operations[method+" "+path] != nil {
+		op := k.operations[method+" "+path]
 		k.routes.Store(route, op)
+		return op, true
 	}
-	return op
+	op, _ = k.match(c.Request())
+	return op, false
+}
+
+// match finds the operation for the path of a request, and its parameters.
+func (k *checker) match(r *http.Request) (*contract.Operation, map[string]string) {
+	path, below := strings.CutPrefix(r.URL.EscapedPath(), k.basePath)
+	if !below {
+		return nil, nil
+	}
+	return k.contract.Match(r.Method, path)
 }
 
 // hasSlash tells whether a parameter that is still escaped runs over several segments, as Echo lets the last one.

@@ -153,7 +153,7 @@ func TestClientLeavesBeforeCommit(t *testing.T) {
 			if n := service.committed(); n != 0 {
 				t.Errorf("committed %d times", n)
 			}
-			if strings.Contains(site.log.String(), "PANIC") || !strings.Contains(site.log.String(), errClientLeft.Error()) {
+			if strings.Contains(site.log.String(), "PANIC") || !strings.Contains(site.log.String(), "the client left") {
 				t.Errorf("log:\n%s", site.log)
 			}
 		})

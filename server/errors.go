@@ -157,8 +157,10 @@ func (w errorWriter) log(c echo.Context, err error) {
 		attrs = append(attrs, slog.String("error", service.Error()))
 	case errors.As(err, &violation):
 		return // it was reported when it was found
-	case errors.Is(err, errClientLeft):
-		attrs = append(attrs, slog.String("error", errClientLeft.Error()))
+	case errors.Is(err, errClientLeft) || c.Request().Context().Err() != nil:
+		// Nobody is waiting for the answer, and a client can do this as often as it likes.
+		w.logger.LogAttrs(c.Request().Context(), slog.LevelDebug, "the client left", attrs...)
+		return
 	case errors.As(err, &panicked):
 		attrs = append(attrs, slog.String("error", panicked.what), slog.String("stack", string(panicked.stack)))
 	default:

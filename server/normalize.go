@@ -9,6 +9,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -19,7 +20,7 @@ import (
 // rewrite brings a request into the form that the contract documents, as far as that changes nothing of what it says.
 // Clients in use send
 //
-//   - lists: "recipient[]=a&recipient[]=b" becomes "recipient=a,b". That much is always done;
+//   - lists of recipients: "recipient[]=a&recipient[]=b" becomes "recipient=a,b". That much is always done;
 //   - JSON with flat fields, or its Content-Type without a body,
 //   - multipart forms,
 //   - forms without a Content-Type,
@@ -28,6 +29,8 @@ import (
 // If strict, the last four are left to the check to refuse, and fields in the query are refused here: the contract has
 // nothing to say of them, but they would be silently ignored. The body that it returns is the one to check; the
 // Content-Type is changed in r.
+//
+// Other fields are no lists: what they would become, nobody has sent.
 func rewrite(r *http.Request, op *contract.Operation, body []byte, strict bool) ([]byte, error) {
 	if !op.TakesForm() {
 		return body, nil
@@ -99,6 +102,9 @@ func formOfJSON(body []byte) (url.Values, *contract.Violation) {
 	}
 	form := url.Values{}
 	for name, member := range object {
+		if _, list := member.([]any); list && name != listField && name != listField+"[]" {
+			return nil, &contract.Violation{Rule: "type", Want: "must be a flat JSON object"}
+		}
 		text, present, ok := flatText(member)
 		if !ok {
 			return nil, &contract.Violation{Rule: "type", Want: "must be a flat JSON object"}
@@ -164,45 +170,34 @@ func formOfMultipart(body []byte, boundary string) (url.Values, error) {
 	}
 }
 
-// foldLists writes list notation as the contract does: the texts of "name[]", and of "name" beside it, joined by
-// commas, empty ones left out. It leaves a body alone that it cannot read, for the check to refuse.
+// listField is the field that clients send as a list.
+const listField = "recipient"
+
+// foldLists writes the list of recipients as the contract does: the texts of "recipient[]", and of "recipient" beside it,
+// joined by commas, empty ones left out. It leaves a body alone that it cannot read, for the check to refuse.
 func foldLists(op *contract.Operation, body []byte) []byte {
 	if !bytes.Contains(body, []byte("]")) && !bytes.Contains(body, []byte("%5D")) && !bytes.Contains(body, []byte("%5d")) {
 		return body
 	}
-	lists := map[string][]string{}
 	pairs := strings.Split(string(body), "&")
-	for _, pair := range pairs {
-		if field, ok := listField(op, pair); ok {
-			lists[field] = nil
-		}
+	if !op.HasFormField(listField) || !slices.ContainsFunc(pairs, isListed) {
+		return body
 	}
-	var kept []string
+	var kept, texts []string
 	for _, pair := range pairs {
-		field, listed := listField(op, pair)
 		name, text, _ := strings.Cut(pair, "=")
-		if !listed {
-			field = name
-		}
-		if _, folded := lists[field]; !folded {
+		if name != listField && !isListed(pair) {
 			kept = append(kept, pair)
 		} else if text != "" {
-			lists[field] = append(lists[field], text)
+			texts = append(texts, text)
 		}
 	}
-	for field, texts := range lists {
-		kept = append(kept, field+"="+strings.Join(texts, "%2C"))
-	}
-	return []byte(strings.Join(kept, "&"))
+	return []byte(strings.Join(append(kept, listField+"="+strings.Join(texts, "%2C")), "&"))
 }
 
-// listField returns the field of a pair in list notation, if the operation documents it.
-func listField(op *contract.Operation, pair string) (string, bool) {
+// isListed tells whether a pair is in list notation.
+func isListed(pair string) bool {
 	name, _, _ := strings.Cut(pair, "=")
 	name, err := url.QueryUnescape(name)
-	if err != nil {
-		return "", false
-	}
-	field, list := strings.CutSuffix(name, "[]")
-	return field, list && op.HasFormField(field)
+	return err == nil && name == listField+"[]"
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -14,16 +15,18 @@ import (
 )
 
 func (k *checker) checkRequest(c echo.Context, op *contract.Operation) error {
+	if err := k.admit(c, op); err != nil {
+		return err
+	}
 	r := c.Request()
 	body, err := k.readBody(r)
 	if err != nil {
 		return err
 	}
-	if body, err = k.prepare(c, op, body); err != nil {
+	if body, err = k.rewrite(r, op, body); err != nil {
 		return err
 	}
-	r = c.Request()
-	form, err := op.CheckRequest(r, pathParams(c), body)
+	form, err := op.CheckRequest(r, k.pathParams(c, op), body)
 	if v := (*contract.Violation)(nil); errors.As(err, &v) {
 		return &echo.HTTPError{Code: http.StatusBadRequest, Message: v.Message(), Internal: v}
 	}
@@ -77,11 +80,13 @@ func (k *checker) readBody(r *http.Request) ([]byte, error) {
 // errBodyUnread is the Internal error of a 400 for a body that did not come whole.
 var errBodyUnread = errors.New("server: the request's body could not be read")
 
-// pathParams returns the path's parameters, unescaped. Echo leaves them escaped where the URL has a RawPath.
-func pathParams(c echo.Context) map[string]string {
+// pathParams returns the path's parameters, unescaped. Echo leaves them escaped where the URL has a RawPath. Where a route has
+// other names for them than the document, or parts of its own, the path is read once more.
+func (k *checker) pathParams(c echo.Context, op *contract.Operation) map[string]string {
 	names := c.ParamNames()
-	if len(names) == 0 {
-		return nil
+	if len(names) != strings.Count(op.Path, "{") {
+		_, matched := k.match(c.Request())
+		return matched
 	}
 	params := make(map[string]string, len(names))
 	for _, name := range names {
@@ -92,6 +97,10 @@ func pathParams(c echo.Context) map[string]string {
 			}
 		}
 		params[name] = value
+		if !strings.Contains(op.Path, "/{"+name+"}") {
+			_, matched := k.match(c.Request())
+			return matched
+		}
 	}
 	return params
 }

@@ -70,7 +70,7 @@ type Config struct {
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For header is believed. If there are none the
 	// header is ignored.
 	TrustedProxies []netip.Prefix
-	// MaxBody is the longest request body that is read, in bytes; 0 stands for DefaultMaxBody. A longer one is
+	// MaxBody is the longest request body that is read, in bytes; 0 or less stands for DefaultMaxBody. A longer one is
 	// answered 422.
 	MaxBody int64
 	// Logger gets a line for each request, and one for each violation of the contract and each failure of the
@@ -92,16 +92,15 @@ func New(service Service, config Config) (http.Handler, error) {
 	api := contract.V1()
 	e := echo.New()
 	e.HTTPErrorHandler = errorWriter{contract: api, logger: logger}.write
-	gate := &gate{
-		callers: newCallers(config),
-		strict:  !config.Normalize,
-	}
 	check := newChecker(api, CheckOptions{
 		BasePath: base.Path,
 		MaxBody:  config.MaxBody,
 		Report:   reportTo(logger),
 	})
-	check.prepare = gate.prepare
+	check.admit = newCallers(config).admit
+	check.rewrite = func(r *http.Request, op *contract.Operation, body []byte) ([]byte, error) {
+		return rewrite(r, op, body, !config.Normalize)
+	}
 	e.Use(identify, logTo(logger), check.middleware)
 	operations := operations{service: service, links: links(base.String())}
 	echoserver.RegisterHandlersWithBaseURL(e, echoserver.NewStrictHandler(operations, nil), base.Path)

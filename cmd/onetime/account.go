@@ -37,7 +37,7 @@ list of receipts, and who loses it loses that list.`,
 }
 
 func addAccount(cmd *cobra.Command, data, email string) (err error) {
-	if _, err := mail.ParseAddress(email); err != nil { // before a data folder is made
+	if a, err := mail.ParseAddress(email); err != nil || a.Address != email { // before a data folder is made
 		return usageError{errors.New("that is not an e-mail address, such as name@example.com")}
 	}
 	folder, err := dataFolder(data)

@@ -44,13 +44,16 @@ func newCommand() *cobra.Command {
 	return cmd
 }
 
-// flagError does not repeat an unknown flag, which may be a passphrase.
+// flagError repeats neither an unknown flag nor a value: they may be a passphrase.
 func flagError(err error) error {
 	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) {
 		if unknown.GetSpecifiedShortnames() != "" { // "-phunter2" is a flag -p, -h, and so on
 			return errors.New("unknown flag")
 		}
 		return fmt.Errorf("unknown flag --%s", unknown.GetSpecifiedName())
+	}
+	if invalid := (*pflag.InvalidValueError)(nil); errors.As(err, &invalid) {
+		return fmt.Errorf("the value of --%s is no %s", invalid.GetFlag().Name, invalid.GetFlag().Value.Type())
 	}
 	return err
 }

@@ -20,10 +20,12 @@ const defaultHost = "http://127.0.0.1:3000"
 type remote struct {
 	host           string
 	passphraseFile string
+	plainHTTP      bool
 }
 
 func (r *remote) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.host, "host", "", "URL of the server (default: ONETIME_HOST, or "+defaultHost+")")
+	cmd.Flags().BoolVar(&r.plainHTTP, "plain-http", false, "allow http:// to another machine, which shows secrets to whoever is on the way")
 	cmd.Flags().StringVar(&r.passphraseFile, "passphrase-file", "", "file whose first line is the passphrase (default: ONETIME_PASSPHRASE)")
 }
 
@@ -42,6 +44,9 @@ func (r *remote) client(linkHost string) (*client.Client, error) {
 	email, token := os.Getenv("ONETIME_CUSTID"), os.Getenv("ONETIME_APIKEY")
 	if linkHost == "" && (email != "" || token != "") { // a link may lead anywhere
 		options = append(options, client.WithAccount(email, onetime.Sensitive(token)))
+	}
+	if r.plainHTTP {
+		options = append(options, client.WithPlainHTTP())
 	}
 	c, err := client.New(host, options...)
 	if err != nil {

@@ -5,23 +5,28 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/onetime-go/onetime"
+	"github.com/onetime-go/onetime/client"
+	"github.com/onetime-go/onetime/contract"
 )
 
 func newReveal() *cobra.Command {
 	var r remote
 	cmd := &cobra.Command{
-		Use:   "reveal KEY|LINK",
+		Use:   "reveal KEY|LINK|-",
 		Short: "Reveal a secret, once, and print it",
 		Long: `Reveal a secret, once, and print it.
 
-A link is revealed on its own server, a key on the one of the settings.
-Afterwards the secret is nowhere but where it was printed. If it cannot be printed, it
-is kept in a temporary file that only you can read.`,
+A link is revealed on its own server, a key on the one of the settings. For "-" the first
+line of standard input is the key or link: other users of this machine can see arguments.
+Afterwards the secret is nowhere but where it was printed. If it cannot be printed, or the
+answer breaks the contract, what came is kept in a temporary file that only you can read.`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return reveal(cmd, r, args[0]) },
 	}
@@ -30,6 +35,10 @@ is kept in a temporary file that only you can read.`,
 }
 
 func reveal(cmd *cobra.Command, r remote, target string) error {
+	target, err := argumentOrLine(target, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
 	key, host, err := parseTarget(target)
 	if err != nil {
 		return err
@@ -47,13 +56,65 @@ func reveal(cmd *cobra.Command, r remote, target string) error {
 	}
 	secret, err := c.Reveal(cmd.Context(), onetime.RevealRequest{Key: key, Passphrase: passphrase})
 	if err != nil {
-		return err
+		return keepAnswer(err)
 	}
 	text := secret.Value.Expose()
 	if isTerminal(cmd.OutOrStdout()) {
-		text += "\n"
+		text = legible(text) + "\n"
 	}
 	return printOnce(cmd.OutOrStdout(), "the secret", secret.Value, text)
+}
+
+// keepAnswer keeps what came with a failed reveal in a file: the server may have no other copy any more.
+func keepAnswer(err error) error {
+	var body []byte
+	var broken *contract.Violation
+	var network *client.NetworkError
+	switch {
+	case errors.As(err, &broken) && broken.Status/100 == 2:
+		body = broken.Body()
+	case errors.As(err, &network):
+		body = network.Body()
+	}
+	if len(body) == 0 {
+		return err
+	}
+	name, saveErr := save(onetime.Sensitive(body))
+	if saveErr != nil {
+		return fmt.Errorf("%w; what came could not be kept either (%w), and is lost", err, saveErr)
+	}
+	return fmt.Errorf("%w; what came is kept in %s", err, name)
+}
+
+// legible writes a text so that a terminal shows it and obeys none of it.
+func legible(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			fmt.Fprintf(&b, "\\x%02x", r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// argumentOrLine returns an argument or, for "-", the first line of standard input, which other users of the machine do not
+// see.
+func argumentOrLine(argument string, in io.Reader) (string, error) {
+	if argument != "-" {
+		return argument, nil
+	}
+	const most = 4096
+	data, err := io.ReadAll(io.LimitReader(in, most))
+	if err != nil {
+		return "", fmt.Errorf("read the link: %w", err)
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	if line = strings.TrimSpace(line); line == "" {
+		return "", usageError{errors.New("standard input has no key or link in its first line")}
+	}
+	return line, nil
 }
 
 func isTerminal(out io.Writer) bool {

@@ -191,6 +191,8 @@ func serveUntilDone(ctx context.Context, listener net.Listener, handler http.Han
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
+
+		DisableGeneralOptionsHandler: true,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}

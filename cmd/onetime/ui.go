@@ -9,7 +9,10 @@ package main
 //
 // A secret, a passphrase or a token never comes from an argument, where other users of the machine and the shell's
 // history would see it. A passphrase comes from a file (--passphrase-file) or from ONETIME_PASSPHRASE, a token from
-// ONETIME_APIKEY. A key or a link may be an argument.
+// ONETIME_APIKEY. A key or a link may be an argument, or come from standard input for "-". The token goes to the server of
+// the settings only, the passphrase to the server of the link, whose secret it opens.
+//
+// On a terminal the control characters of a secret are shown, not obeyed.
 
 import (
 	"errors"
@@ -27,7 +30,8 @@ import (
 const rulesForPeople = `A secret comes from standard input and goes to standard output, byte for byte.
 Hints and errors go to standard error.
 
-No secret is an argument, where others would see it. A passphrase comes from
+No secret is an argument, where others would see it; a key or link may be one, or
+come from standard input for "-". A passphrase comes from
 a file (--passphrase-file) or from ONETIME_PASSPHRASE, the credentials from
 ONETIME_CUSTID (e-mail address) and ONETIME_APIKEY (API token), the server
 from --host or ONETIME_HOST.
