@@ -376,6 +376,26 @@ func TestNegativeLimitIsNone(t *testing.T) {
 	}
 }
 
+// After Close nothing is left of what was deleted, and the database is in one file.
+func TestCloseEmptiesTheLog(t *testing.T) {
+	path := newPath(t)
+	store := open(t, path)
+	secret := create(t, store, 1, 3, "MARKER")
+	claim(t, store, secret.ID)
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(path + "*")
+	if err != nil || len(left) != 1 {
+		t.Errorf("files: %v, %v", left, err)
+	}
+	for _, name := range left {
+		if fileHolds(t, name, "MARKER") {
+			t.Errorf("%s holds what was claimed", filepath.Base(name))
+		}
+	}
+}
+
 func TestCloseTwice(t *testing.T) {
 	store := open(t, newPath(t))
 	for range 2 {

@@ -105,6 +105,16 @@ func newSession(ctx context.Context, pool *sql.DB, db database) (session, error)
 	return s, nil
 }
 
+// close closes the statements too. SQLite keeps a connection that has any left, and with it path-wal, until the end of the
+// process.
+func (s session) close() error {
+	var errs []error
+	for _, stmt := range s.prepared {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, s.conn.Close())...)
+}
+
 func (s session) exec(stmt statement, args ...any) error {
 	_, err := s.prepared[stmt].Exec(args...)
 	return err
