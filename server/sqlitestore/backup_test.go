@@ -260,3 +260,27 @@ func TestWritersDoNotWaitForBackup(t *testing.T) {
 		slowest = max(slowest, time.Since(began))
 	}
 }
+
+// TestBackupAtOnce has several backups made under one name. One is, and the others find that it is taken.
+func TestBackupAtOnce(t *testing.T) {
+	store := open(t, newPath(t))
+	create(t, store, 1, 3, "")
+	file := filepath.Join(t.TempDir(), "backup.db")
+	var made atomic.Int64
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			err := store.Backup(t.Context(), file)
+			if err == nil {
+				made.Add(1)
+			} else if !errors.Is(err, fs.ErrExist) {
+				t.Errorf("Backup: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	if made.Load() != 1 {
+		t.Errorf("%d backups were made under one name", made.Load())
+	}
+	check(t, file)
+}
