@@ -16,18 +16,6 @@
 // index. A new database is readable by its owner alone (mode 0600), and so are the other two. Copy a database that is
 // open with Backup: path alone lacks what is in path-wal.
 //
-// # What is durable
-//
-// A write that returned nil was synced to disk. Changes that wait at the same time are committed, and synced, together.
-// A write that returned an error may have happened only if that error came from its commit.
-//
-// # What is erased
-//
-// What is deleted is overwritten with zeros in the database. Older pages that hold it may stay in path-wal until the
-// next Sweep or Close moves all changes into the database and empties that file; a reader that stays open meanwhile,
-// such as a backup, puts this off until the Sweep after it. Nothing here erases what the file system, the disk or a
-// backup keeps.
-//
 // # What a backup brings back
 //
 // A backup is a copy of every secret that nobody had read when it was made, sealed. Whoever restores it turns the clock
@@ -44,6 +32,18 @@
 //
 // The receipts of those that nobody had read then say orphaned, and their owners know that they have to share again.
 // Rotate tokens, and remove accounts, again.
+//
+// # What is durable
+//
+// A write that returned nil was synced to disk. Changes that wait at the same time are committed, and synced, together.
+// A write that returned an error may have happened only if that error came from its commit.
+//
+// # What is erased
+//
+// What is deleted is overwritten with zeros in the database. Older pages that hold it may stay in path-wal until the
+// next Sweep or Close moves all changes into the database and empties that file; a reader that stays open meanwhile,
+// such as a backup, puts this off until the Sweep after it. Nothing here erases what the file system, the disk or a
+// backup keeps.
 package sqlitestore
 
 import (
