@@ -233,7 +233,7 @@ func TestRestore(t *testing.T) {
 // TestWritersDoNotWaitForBackup has a large database copied, and counts what is written meanwhile.
 func TestWritersDoNotWaitForBackup(t *testing.T) {
 	store := open(t, newPath(t))
-	for number := range 20 {
+	for number := range 40 {
 		create(t, store, number, 2048, "")
 	}
 	done := make(chan error, 1)
@@ -246,7 +246,7 @@ func TestWritersDoNotWaitForBackup(t *testing.T) {
 				t.Errorf("Backup: %v", err)
 			}
 			t.Logf("%d writes meanwhile, the slowest took %v", number-100, slowest)
-			if number < 103 {
+			if number < 102 { // one that waits comes back when the backup is over
 				t.Error("writers waited for the backup")
 			}
 			return
