@@ -246,7 +246,7 @@ func TestWritersDoNotWaitForBackup(t *testing.T) {
 				t.Errorf("Backup: %v", err)
 			}
 			t.Logf("%d writes meanwhile, the slowest took %v", number-100, slowest)
-			if number < 102 { // one that waits comes back when the backup is over
+			if number < 105 { // who waits for it gets one done
 				t.Error("writers waited for the backup")
 			}
 			return
@@ -254,8 +254,10 @@ func TestWritersDoNotWaitForBackup(t *testing.T) {
 		}
 		began := time.Now()
 		create(t, store, number, 1, "")
-		if _, err := store.Sweep(t.Context(), created, 10); err != nil { // which wants to empty the log
-			t.Errorf("Sweep: %v", err)
+		if number%20 == 10 { // now and then, as it may wait a moment for the backup, to empty the log
+			if _, err := store.Sweep(t.Context(), created, 10); err != nil {
+				t.Errorf("Sweep: %v", err)
+			}
 		}
 		slowest = max(slowest, time.Since(began))
 	}
