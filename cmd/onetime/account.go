@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"net/mail"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/onetime-go/onetime"
+	"github.com/onetime-go/onetime/server/sqlitestore"
 	"github.com/onetime-go/onetime/server/vault"
 )
 
@@ -16,7 +19,7 @@ func newAccount() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAccountAdd())
+	cmd.AddCommand(newAccountAdd(), newAccountList(), newAccountRotate(), newAccountRemove())
 	return cmd
 }
 
@@ -60,4 +63,118 @@ func addAccount(cmd *cobra.Command, data, email string) (err error) {
 		return err
 	}
 	return printOnce(cmd.OutOrStdout(), "the token", token, token.Expose()+"\n")
+}
+
+// noAccount says what is wrong with the argument if there is no such account.
+func noAccount(err error) error {
+	if errors.Is(err, vault.ErrNoRecord) {
+		return usageError{errors.New("there is no account with this e-mail address")}
+	}
+	return err
+}
+
+func newAccountList() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the accounts: e-mail address and time of creation",
+		Long: `List the accounts: e-mail address and time of creation. Elsewhere than on a terminal, the
+columns are separated by a tab, and there is no heading.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withVault(cmd.Context(), data, func(_ string, v *vault.Vault, _ *sqlitestore.Store) error {
+				return listAccounts(cmd, v)
+			})
+		},
+	}
+	addDataFlag(cmd, &data)
+	return cmd
+}
+
+func listAccounts(cmd *cobra.Command, v *vault.Vault) error {
+	accounts, err := v.Accounts(cmd.Context())
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, account := range accounts {
+		rows = append(rows, []string{account.Email, timeText(account.Created)})
+	}
+	return printTable(cmd.OutOrStdout(), []string{"E-MAIL", "CREATED"}, rows)
+}
+
+func newAccountRotate() *cobra.Command {
+	var data string
+	var lost bool
+	cmd := &cobra.Command{
+		Use:   "rotate EMAIL",
+		Short: "Replace the API token of an account, and print the new one, once",
+		Long: `Replace the API token of an account, and print the new one, once, alone on standard output.
+
+The old token comes from ONETIME_APIKEY, and is good for nothing from then on, on a
+running server too. The account's list of receipts stays. If the token is lost, --lost
+replaces it all the same; the list, which only the lost token opened, is empty then.`,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return rotateToken(cmd, data, args[0], lost) },
+	}
+	addDataFlag(cmd, &data)
+	cmd.Flags().BoolVar(&lost, "lost", false, "the old token is lost; the list of receipts will be empty")
+	return cmd
+}
+
+func rotateToken(cmd *cobra.Command, data, email string, lost bool) error {
+	old := onetime.Sensitive(os.Getenv("ONETIME_APIKEY"))
+	if !lost && old == "" {
+		return usageError{errors.New("ONETIME_APIKEY is empty: set it to the old token, or give --lost")}
+	}
+	if err := leadsSomewhere(cmd.OutOrStdout()); err != nil {
+		return err
+	}
+	return withVault(cmd.Context(), data, func(_ string, v *vault.Vault, _ *sqlitestore.Store) error {
+		var token onetime.Sensitive
+		var err error
+		if lost {
+			token, err = v.ReplaceLostToken(cmd.Context(), email)
+		} else {
+			token, err = v.RotateToken(cmd.Context(), email, old)
+		}
+		if err != nil {
+			return noAccount(err)
+		}
+		if lost {
+			hint(cmd, "the account's list of receipts is empty now, as only the lost token opened it")
+		}
+		return printOnce(cmd.OutOrStdout(), "the token", token, token.Expose()+"\n")
+	})
+}
+
+func newAccountRemove() *cobra.Command {
+	var data string
+	var burn bool
+	cmd := &cobra.Command{
+		Use:   "remove EMAIL",
+		Short: "Remove an account",
+		Long: `Remove an account. Its token is good for nothing from then on, on a running server too.
+
+What the account has shared stays, for whoever has the links and receipts. With --burn,
+what nobody has read yet is burned first. Requests that are under way may still share.`,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return removeAccount(cmd, data, args[0], burn) },
+	}
+	addDataFlag(cmd, &data)
+	cmd.Flags().BoolVar(&burn, "burn", false, "burn first what the account has shared and nobody has read")
+	return cmd
+}
+
+func removeAccount(cmd *cobra.Command, data, email string, burn bool) error {
+	return withVault(cmd.Context(), data, func(_ string, v *vault.Vault, _ *sqlitestore.Store) error {
+		if !burn {
+			return noAccount(v.RemoveAccount(cmd.Context(), email))
+		}
+		burned, err := v.BurnAccount(cmd.Context(), email)
+		if burned > 0 || err == nil {
+			hint(cmd, "%d unread secrets were burned", burned)
+		}
+		return noAccount(err)
+	})
 }

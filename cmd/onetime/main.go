@@ -40,7 +40,7 @@ func newCommand() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagError(err)} })
-	cmd.AddCommand(newServe(), newAccount(), newShare(), newReveal())
+	cmd.AddCommand(newServe(), newAccount(), newKeys(), newBackup(), newShare(), newReveal())
 	return cmd
 }
 

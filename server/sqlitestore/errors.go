@@ -22,7 +22,9 @@ func opaque(operation string, err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, known := range []error{vault.ErrNoRecord, vault.ErrExists, context.Canceled, context.DeadlineExceeded} {
+	for _, known := range []error{
+		vault.ErrNoRecord, vault.ErrExists, vault.ErrKeyInUse, vault.ErrKeyRemoved, context.Canceled, context.DeadlineExceeded,
+	} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("sqlitestore: %s: %w", operation, known)
 		}

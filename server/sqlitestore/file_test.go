@@ -108,7 +108,7 @@ func TestOpenRefuses(t *testing.T) {
 				}
 				execute(t, path, "PRAGMA user_version = 99")
 			},
-			"sqlitestore: open: the database has schema version 99, and this program knows none after 1",
+			"sqlitestore: open: the database has schema version 99, and this program knows none after 2",
 		},
 		"another program's database": {
 			func(t *testing.T, path string) { execute(t, path, "CREATE TABLE theirs (x)") },
@@ -364,15 +364,35 @@ func TestErrorsHideTheDriver(t *testing.T) {
 func TestNegativeLimitIsNone(t *testing.T) {
 	store := open(t, newPath(t))
 	secret, receipt := newPair(1, 1, "")
-	recent := &vault.RecentRecord{Account: vault.AccountID{1}, Receipt: receipt}
+	recent := &vault.RecentRecord{List: vault.ListID{1}, Receipt: receipt}
 	if err := store.Create(t.Context(), secret, receipt, recent); err != nil {
 		t.Fatalf("Create: %v", err)
 	}
 	if deleted, err := store.Sweep(t.Context(), receipt.Expires, -1); err != nil || deleted != 0 {
 		t.Errorf("Sweep = %d, %v, want 0, nil", deleted, err)
 	}
-	if listed, err := store.Recent(t.Context(), recent.Account, -1); err != nil || len(listed) != 0 {
+	if listed, err := store.Recent(t.Context(), recent.List, -1); err != nil || len(listed) != 0 {
 		t.Errorf("Recent = %d entries, %v, want 0, nil", len(listed), err)
+	}
+}
+
+// After Close nothing is left of what was deleted, and the database is in one file.
+func TestCloseEmptiesTheLog(t *testing.T) {
+	path := newPath(t)
+	store := open(t, path)
+	secret := create(t, store, 1, 3, "MARKER")
+	claim(t, store, secret.ID)
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(path + "*")
+	if err != nil || len(left) != 1 {
+		t.Errorf("files: %v, %v", left, err)
+	}
+	for _, name := range left {
+		if fileHolds(t, name, "MARKER") {
+			t.Errorf("%s holds what was claimed", filepath.Base(name))
+		}
 	}
 }
 

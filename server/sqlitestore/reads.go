@@ -15,18 +15,26 @@ const receiptColumns = `receipts.id, receipts.secret_id, receipts.account, recei
 	receipts.updated, receipts.secret_expires, receipts.expires, receipts.has_passphrase, receipts.key_id,
 	receipts.claim, receipts.sealed, EXISTS (SELECT 1 FROM secrets WHERE secrets.id = receipts.secret_id)`
 
+const accountColumns = `id, email, created, token_id, key_id, sealed`
+
 // Each read is one statement, and so sees one state of the database.
 const (
 	selectSecret = `SELECT id, receipt_id, account, created, expires, has_passphrase, key_id, chunks, data
 		FROM secrets LEFT JOIN chunks ON number >= first_chunk AND number < first_chunk + chunks
 		WHERE id = ? ORDER BY number`
 	selectReceipt = `SELECT ` + receiptColumns + ` FROM receipts WHERE receipts.id = ?`
-	selectRecent  = `SELECT recent.account, recent.sealed, ` + receiptColumns + `
+	selectRecent  = `SELECT recent.list, recent.sealed, ` + receiptColumns + `
 		FROM recent JOIN receipts ON receipts.id = recent.receipt_id
-		WHERE recent.account = ? ORDER BY recent.number DESC LIMIT ?`
+		WHERE recent.list = ? ORDER BY recent.number DESC LIMIT ?`
 	selectHighWater  = `SELECT time FROM high_water`
-	selectAccount    = `SELECT id, email, created, token_id, key_id, sealed FROM accounts WHERE email = ?`
+	selectAccount    = `SELECT ` + accountColumns + ` FROM accounts WHERE email = ?`
+	selectAccounts   = `SELECT ` + accountColumns + ` FROM accounts ORDER BY email`
 	selectServerKeys = `SELECT id FROM server_keys ORDER BY number`
+	selectKeysInUse  = `SELECT key_id, sum(secrets), sum(receipts), sum(accounts), max(until) FROM (
+		SELECT key_id, count(*) AS secrets, 0 AS receipts, 0 AS accounts, max(expires) AS until FROM secrets GROUP BY key_id
+		UNION ALL SELECT key_id, 0, count(*), 0, max(expires) FROM receipts GROUP BY key_id
+		UNION ALL SELECT key_id, 0, 0, count(*), NULL FROM accounts GROUP BY key_id
+	) GROUP BY key_id`
 )
 
 // A reader is a pool of connections that cannot write, with the statements that they share.
@@ -34,7 +42,7 @@ type reader struct {
 	pool *sql.DB
 	turn sync.Locker
 
-	secret, receipt, recent, highWater, account, serverKeys *sql.Stmt
+	secret, receipt, recent, highWater, account, accounts, serverKeys, keysInUse *sql.Stmt
 }
 
 func newReader(ctx context.Context, db database) (*reader, error) {
@@ -53,7 +61,9 @@ func newReader(ctx context.Context, db database) (*reader, error) {
 		{&r.recent, selectRecent},
 		{&r.highWater, selectHighWater},
 		{&r.account, selectAccount},
+		{&r.accounts, selectAccounts},
 		{&r.serverKeys, selectServerKeys},
+		{&r.keysInUse, selectKeysInUse},
 	} {
 		if *s.stmt, err = pool.PrepareContext(ctx, s.text); err != nil {
 			return nil, errors.Join(err, pool.Close())
@@ -159,16 +169,16 @@ func receiptTargets(r *vault.ReceiptRecord) []any {
 }
 
 // Recent implements vault.Store. Newest is what was stored last.
-func (s *Store) Recent(ctx context.Context, account vault.AccountID, limit int) ([]vault.RecentRecord, error) {
+func (s *Store) Recent(ctx context.Context, list vault.ListID, limit int) ([]vault.RecentRecord, error) {
 	limit = max(limit, 0) // SQLite takes a negative one for none
 	var records []vault.RecentRecord
 	err := s.read(ctx, "recent", func(r *reader) error {
-		rows, err := r.recent.QueryContext(ctx, account[:], limit)
+		rows, err := r.recent.QueryContext(ctx, list[:], limit)
 		if err != nil {
 			return err
 		}
 		records, err = collect(rows, func(r *vault.RecentRecord) []any {
-			return append([]any{fixed(r.Account[:]), &r.Sealed}, receiptTargets(&r.Receipt)...)
+			return append([]any{fixed(r.List[:]), &r.Sealed}, receiptTargets(&r.Receipt)...)
 		})
 		return err
 	})
@@ -188,10 +198,28 @@ func (s *Store) HighWater(ctx context.Context) (time.Time, error) {
 func (s *Store) Account(ctx context.Context, email string) (vault.AccountRecord, error) {
 	var a vault.AccountRecord
 	err := s.read(ctx, "account", func(r *reader) error {
-		return r.account.QueryRowContext(ctx, email).Scan(fixed(a.ID[:]), &a.Email, moment{&a.Created},
-			fixed(a.TokenID[:]), fixed(a.KeyID[:]), &a.Sealed)
+		return r.account.QueryRowContext(ctx, email).Scan(accountTargets(&a)...)
 	})
 	return a, err
+}
+
+// accountTargets is in the order of accountColumns.
+func accountTargets(a *vault.AccountRecord) []any {
+	return []any{fixed(a.ID[:]), &a.Email, moment{&a.Created}, fixed(a.TokenID[:]), fixed(a.KeyID[:]), &a.Sealed}
+}
+
+// Accounts implements vault.Store.
+func (s *Store) Accounts(ctx context.Context) ([]vault.AccountRecord, error) {
+	var accounts []vault.AccountRecord
+	err := s.read(ctx, "accounts", func(r *reader) error {
+		rows, err := r.accounts.QueryContext(ctx)
+		if err != nil {
+			return err
+		}
+		accounts, err = collect(rows, accountTargets)
+		return err
+	})
+	return accounts, err
 }
 
 // ServerKeys implements vault.Store.
@@ -206,4 +234,20 @@ func (s *Store) ServerKeys(ctx context.Context) ([]vault.KeyID, error) {
 		return err
 	})
 	return ids, err
+}
+
+// KeysInUse implements vault.Store. It reads all secrets and receipts, about a second for a million.
+func (s *Store) KeysInUse(ctx context.Context) ([]vault.KeyUse, error) {
+	var uses []vault.KeyUse
+	err := s.read(ctx, "keys in use", func(r *reader) error {
+		rows, err := r.keysInUse.QueryContext(ctx)
+		if err != nil {
+			return err
+		}
+		uses, err = collect(rows, func(u *vault.KeyUse) []any {
+			return []any{fixed(u.ID[:]), &u.Secrets, &u.Receipts, &u.Accounts, moment{&u.Until}}
+		})
+		return err
+	})
+	return uses, err
 }

@@ -27,8 +27,15 @@ const (
 	expiredReceipts
 	deleteReceipt
 	deleteRecent
+	secretsOfAccount
 	insertAccount
+	updateAccount
+	deleteAccount
 	insertServerKey
+	keyIsRemoved
+	keyIsUsed
+	deleteServerKey
+	insertRemovedKey
 )
 
 var statements = [...]string{
@@ -43,7 +50,7 @@ var statements = [...]string{
 		first_chunk, chunks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	insertReceipt: `INSERT INTO receipts (id, secret_id, account, state, created, updated, secret_expires, expires,
 		has_passphrase, key_id, claim, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-	insertRecent: `INSERT INTO recent (account, receipt_id, sealed) VALUES (?, ?, ?)`,
+	insertRecent: `INSERT INTO recent (list, receipt_id, sealed) VALUES (?, ?, ?)`,
 
 	takeSecret:   `DELETE FROM secrets WHERE id = ? AND expires > ? RETURNING receipt_id, first_chunk, chunks`,
 	deleteChunks: `DELETE FROM chunks WHERE number >= ?1 AND number < ?1 + ?2`,
@@ -57,9 +64,21 @@ var statements = [...]string{
 	deleteReceipt:   `DELETE FROM receipts WHERE id = ?`,
 	deleteRecent:    `DELETE FROM recent WHERE receipt_id = ?`,
 
+	// Without the first condition SQLite does not see that its index will do.
+	secretsOfAccount: `SELECT id FROM secrets WHERE account <> x'00000000000000000000000000000000' AND account = ?
+		AND expires > ? LIMIT ?`,
+
 	insertAccount: `INSERT INTO accounts (id, email, created, token_id, key_id, sealed) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (email) DO NOTHING`,
+	updateAccount: `UPDATE accounts SET token_id = ?, key_id = ?, sealed = ? WHERE id = ? AND token_id = ? AND key_id = ?`,
+	deleteAccount: `DELETE FROM accounts WHERE id = ?`,
+
 	insertServerKey: `INSERT INTO server_keys (id) VALUES (?) ON CONFLICT (id) DO NOTHING`,
+	keyIsRemoved:    `SELECT EXISTS (SELECT 1 FROM removed_keys WHERE id = ?)`,
+	keyIsUsed: `SELECT EXISTS (SELECT 1 FROM accounts WHERE key_id = ?1) OR
+		EXISTS (SELECT 1 FROM secrets WHERE key_id = ?1) OR EXISTS (SELECT 1 FROM receipts WHERE key_id = ?1)`,
+	deleteServerKey:  `DELETE FROM server_keys WHERE id = ?`,
+	insertRemovedKey: `INSERT INTO removed_keys (id) VALUES (?) ON CONFLICT (id) DO NOTHING`,
 }
 
 // A session is the writer's connection with its statements. Nothing on it can be cancelled, so that a transaction has
@@ -86,6 +105,16 @@ func newSession(ctx context.Context, pool *sql.DB, db database) (session, error)
 	return s, nil
 }
 
+// close closes the statements too. SQLite keeps a connection that has any left, and with it path-wal, until the end of the
+// process.
+func (s session) close() error {
+	var errs []error
+	for _, stmt := range s.prepared {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, s.conn.Close())...)
+}
+
 func (s session) exec(stmt statement, args ...any) error {
 	_, err := s.prepared[stmt].Exec(args...)
 	return err
@@ -99,8 +128,15 @@ func (s session) rows(stmt statement, args ...any) (*sql.Rows, error) {
 	return s.prepared[stmt].Query(args...)
 }
 
-// adds tells whether an insertion that may come to nothing has added a row.
-func (s session) adds(stmt statement, args ...any) (bool, error) {
+// is tells whether a condition holds.
+func (s session) is(stmt statement, args ...any) (bool, error) {
+	var holds bool
+	err := s.row(stmt, args...).Scan(&holds)
+	return holds, err
+}
+
+// changes tells whether a statement that may come to nothing has changed a row.
+func (s session) changes(stmt statement, args ...any) (bool, error) {
 	result, err := s.prepared[stmt].Exec(args...)
 	if err != nil {
 		return false, err

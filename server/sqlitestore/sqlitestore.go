@@ -14,7 +14,24 @@
 //
 // Beside the database at path, SQLite keeps path-wal, the changes that are not in the database yet, and path-shm, its
 // index. A new database is readable by its owner alone (mode 0600), and so are the other two. Copy a database that is
-// open with SQLite's own backup or VACUUM INTO: path alone lacks what is in path-wal.
+// open with Backup: path alone lacks what is in path-wal.
+//
+// # What a backup brings back
+//
+// A backup is a copy of every secret that nobody had read when it was made, sealed. Whoever restores it turns the clock
+// back: a secret that was revealed or burned after the backup was made can be revealed a second time, until it expires;
+// its receipt says new again. An account that was removed since is back, and a token that was rotated since is good
+// again. What was shared since is lost. Nothing can tell the difference, as what would tell it is what was lost. Expired
+// secrets stay expired. The keyring is not in the backup, and without a keyring that has the keys of that time it opens
+// nothing; restore neither of the two in the place of one that still works.
+//
+// So keep backups no longer than secrets live (30 days at most), and apart from the keyring. Where a second view is worse
+// than a loss, delete the secrets from a restored copy before a server opens it, which leaves accounts and receipts:
+//
+//	PRAGMA secure_delete = ON; DELETE FROM secrets; DELETE FROM chunks; VACUUM;
+//
+// The receipts of those that nobody had read then say orphaned, and their owners know that they have to share again.
+// Rotate tokens, and remove accounts, again.
 //
 // # What is durable
 //

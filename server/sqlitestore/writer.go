@@ -66,7 +66,7 @@ func newWriter(ctx context.Context, db database) (*writer, error) {
 func (w *writer) close() error {
 	close(w.queue)
 	<-w.done
-	return errors.Join(w.checkpoints.Close(), w.session.conn.Close(), w.pool.Close())
+	return errors.Join(w.checkpoints.Close(), w.session.close(), w.pool.Close())
 }
 
 // submit hands a change over and waits for its outcome. The context counts until the change was taken: after that the

@@ -35,6 +35,9 @@ func (s *Store) Create(
 		at = receipt.Created
 	}
 	return s.write(ctx, "create", change{at: at, do: func(tx session) error {
+		if err := notRemoved(tx, secret.KeyID, receipt.KeyID); err != nil {
+			return err
+		}
 		if err := createSecret(tx, secret); err != nil {
 			return err
 		}
@@ -44,8 +47,22 @@ func (s *Store) Create(
 		if recent == nil {
 			return nil
 		}
-		return tx.exec(insertRecent, recent.Account[:], recent.Receipt.ID[:], blob(recent.Sealed))
+		return tx.exec(insertRecent, recent.List[:], recent.Receipt.ID[:], blob(recent.Sealed))
 	}})
+}
+
+// notRemoved fails with ErrKeyRemoved for a key that was removed. It may cost the batch a second run, once for each key.
+func notRemoved(tx session, ids ...vault.KeyID) error {
+	for _, id := range slices.Compact(ids) {
+		removed, err := tx.is(keyIsRemoved, id[:])
+		if err != nil {
+			return err
+		}
+		if removed {
+			return vault.ErrKeyRemoved
+		}
+	}
+	return nil
 }
 
 func createSecret(tx session, secret vault.SecretRecord) error {
@@ -105,6 +122,39 @@ func consume(tx session, claim vault.Claim) (bool, error) {
 		return false, err
 	}
 	return true, tx.exec(markReceipt, string(claim.State), now, claim.ID[:], receiptID[:])
+}
+
+// BurnAccount implements vault.Store.
+func (s *Store) BurnAccount(
+	ctx context.Context, account vault.AccountID, claim vault.ClaimID, now time.Time, limit int,
+) (int, error) {
+	limit = max(limit, 0) // SQLite takes a negative one for none
+	var burned int
+	err := s.write(ctx, "burn account", change{at: now, do: func(tx session) (err error) {
+		burned, err = burnSome(tx, account, claim, now, limit)
+		return err
+	}})
+	if err != nil {
+		return 0, err
+	}
+	return burned, nil
+}
+
+func burnSome(tx session, account vault.AccountID, claim vault.ClaimID, now time.Time, limit int) (int, error) {
+	rows, err := tx.rows(secretsOfAccount, account[:], now.UnixMilli(), limit)
+	if err != nil {
+		return 0, err
+	}
+	ids, err := collect(rows, func(id *vault.ID) []any { return []any{fixed(id[:])} })
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		if _, err := consume(tx, vault.Claim{SecretID: id, ID: claim, State: onetime.StateBurned, Now: now}); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
 }
 
 // Sweep implements vault.Store. It also empties the write-ahead log, as the package comment describes.
@@ -180,25 +230,4 @@ func sweepReceipts(tx session, now time.Time, limit int) (int, error) {
 		}
 	}
 	return len(ids), nil
-}
-
-// CreateAccount implements vault.Store.
-func (s *Store) CreateAccount(ctx context.Context, a vault.AccountRecord) error {
-	var added bool
-	err := s.write(ctx, "create account", change{at: a.Created, do: func(tx session) (err error) {
-		added, err = tx.adds(insertAccount, a.ID[:], a.Email, a.Created.UnixMilli(), a.TokenID[:], a.KeyID[:],
-			blob(a.Sealed))
-		return err
-	}})
-	if err == nil && !added {
-		return opaque("create account", vault.ErrExists)
-	}
-	return err
-}
-
-// AddServerKey implements vault.Store.
-func (s *Store) AddServerKey(ctx context.Context, id vault.KeyID) error {
-	return s.write(ctx, "add server key", change{do: func(tx session) error {
-		return tx.exec(insertServerKey, id[:])
-	}})
 }

@@ -11,8 +11,8 @@ import (
 )
 
 func testClaim(t *testing.T, store vault.Store) {
-	account := newAccountID(1)
-	received, burned, other := newTrio(1).of(account), newTrio(2).of(account), newTrio(3).of(account)
+	list := newListID(1)
+	received, burned, other := newTrio(1).on(list), newTrio(2).on(list), newTrio(3).on(list)
 	create(t, store, received, burned, other)
 
 	reveal := received.claim(1, onetime.StateReceived, start.Add(7*tick))

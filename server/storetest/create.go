@@ -27,7 +27,7 @@ func testRoundTrip(t *testing.T, store vault.Store) {
 		wantSecret(t, store, bare.secret)
 		wantReceipt(t, store, bare.stored())
 	}
-	wantRecent(t, store, vault.AccountID{}, 10)
+	wantRecent(t, store, vault.ListID{}, 10)
 }
 
 func testSizes(t *testing.T, store vault.Store) {
@@ -47,7 +47,7 @@ func testSizes(t *testing.T, store vault.Store) {
 func testRecentRoundTrip(t *testing.T, store vault.Store) {
 	r := newTrio(1)
 	create(t, store, r)
-	wantRecent(t, store, r.recent.Account, 10, r.listed())
+	wantRecent(t, store, r.recent.List, 10, r.listed())
 }
 
 func testAccountRoundTrip(t *testing.T, store vault.Store) {
@@ -68,7 +68,7 @@ func testNoRecord(t *testing.T, store vault.Store) {
 		wantNoSecret(t, store, missing.secret.ID)
 		wantNoReceipt(t, store, missing.receipt.ID)
 		wantNoSecret(t, store, vault.ID{})
-		wantRecent(t, store, missing.recent.Account, 10)
+		wantRecent(t, store, missing.recent.List, 10)
 		if _, err := store.Account(t.Context(), newAccount(1).Email); !errors.Is(err, vault.ErrNoRecord) {
 			t.Errorf("Account: %v, want ErrNoRecord", err)
 		}
@@ -87,16 +87,16 @@ func testNoRecord(t *testing.T, store vault.Store) {
 func testCreateTwice(t *testing.T, store vault.Store) {
 	first := newTrio(1)
 	create(t, store, first)
-	account := first.recent.Account
+	list := first.recent.List
 
-	sameSecret, sameReceipt := newTrio(2).of(account), newTrio(3).of(account)
+	sameSecret, sameReceipt := newTrio(2).on(list), newTrio(3).on(list)
 	sameSecret.secret.ID = first.secret.ID
 	sameReceipt.receipt.ID, sameReceipt.recent.Receipt.ID = first.receipt.ID, first.receipt.ID
 	for name, r := range map[string]trio{
 		"both ids":       first,
 		"secret's id":    sameSecret,
 		"receipt's id":   sameReceipt,
-		"both, not zero": {first.secret, first.receipt, newTrio(4).of(account).recent},
+		"both, not zero": {first.secret, first.receipt, newTrio(4).on(list).recent},
 	} {
 		if err := store.Create(t.Context(), r.secret, r.receipt, &r.recent); err == nil {
 			t.Errorf("%s: Create succeeded, want an error", name)
@@ -105,7 +105,7 @@ func testCreateTwice(t *testing.T, store vault.Store) {
 
 	wantSecret(t, store, first.secret)
 	wantReceipt(t, store, first.stored())
-	wantRecent(t, store, account, 10, first.listed())
+	wantRecent(t, store, list, 10, first.listed())
 	wantNoReceipt(t, store, sameSecret.receipt.ID)
 	wantNoSecret(t, store, sameReceipt.secret.ID)
 }
@@ -129,7 +129,7 @@ func testConcurrentCreates(t *testing.T, store vault.Store) {
 		r := newTrio(number)
 		wantSecret(t, store, r.secret)
 		wantReceipt(t, store, r.stored())
-		wantRecent(t, store, r.recent.Account, 2, r.listed())
+		wantRecent(t, store, r.recent.List, 2, r.listed())
 	}
 }
 
@@ -137,7 +137,7 @@ func testConcurrentCreates(t *testing.T, store vault.Store) {
 // is, both are.
 func testCreateInOneStep(t *testing.T, store vault.Store) {
 	const count = 100
-	account := newAccountID(1)
+	list := newListID(1)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	for range 4 {
@@ -147,21 +147,21 @@ func testCreateInOneStep(t *testing.T, store vault.Store) {
 				case <-done:
 					return
 				default:
-					checkListed(t, store, account, count)
+					checkListed(t, store, list, count)
 				}
 			}
 		})
 	}
 	for number := range count {
-		create(t, store, newTrio(number).of(account))
+		create(t, store, newTrio(number).on(list))
 	}
 	close(done)
 	wg.Wait()
-	checkListed(t, store, account, count)
+	checkListed(t, store, list, count)
 }
 
-func checkListed(t *testing.T, store vault.Store, account vault.AccountID, limit int) {
-	listed, err := store.Recent(t.Context(), account, limit)
+func checkListed(t *testing.T, store vault.Store, list vault.ListID, limit int) {
+	listed, err := store.Recent(t.Context(), list, limit)
 	if err != nil {
 		t.Errorf("Recent: %v", err)
 	}

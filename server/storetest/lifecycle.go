@@ -36,7 +36,7 @@ func calls(known, fresh trio) []call {
 			return err
 		}},
 		{"Recent", func(ctx context.Context, s vault.Store) error {
-			_, err := s.Recent(ctx, known.recent.Account, 10)
+			_, err := s.Recent(ctx, known.recent.List, 10)
 			return err
 		}},
 		{"Sweep", func(ctx context.Context, s vault.Store) error {
@@ -53,6 +53,28 @@ func calls(known, fresh trio) []call {
 		{"Account", func(ctx context.Context, s vault.Store) error {
 			_, err := s.Account(ctx, newAccount(1).Email)
 			return err
+		}},
+		{"BurnAccount", func(ctx context.Context, s vault.Store) error {
+			_, err := s.BurnAccount(ctx, known.secret.Account, vault.ClaimID{1}, start, 10)
+			return err
+		}},
+		{"Accounts", func(ctx context.Context, s vault.Store) error {
+			_, err := s.Accounts(ctx)
+			return err
+		}},
+		{"UpdateAccount", func(ctx context.Context, s vault.Store) error {
+			_, err := s.UpdateAccount(ctx, newAccount(1), newAccount(2))
+			return err
+		}},
+		{"RemoveAccount", func(ctx context.Context, s vault.Store) error {
+			return s.RemoveAccount(ctx, newAccount(1).ID)
+		}},
+		{"KeysInUse", func(ctx context.Context, s vault.Store) error {
+			_, err := s.KeysInUse(ctx)
+			return err
+		}},
+		{"RemoveServerKey", func(ctx context.Context, s vault.Store) error {
+			return s.RemoveServerKey(ctx, newKeyID(1))
 		}},
 		{"ServerKeys", func(ctx context.Context, s vault.Store) error {
 			_, err := s.ServerKeys(ctx)
@@ -82,7 +104,7 @@ func wantPopulated(t *testing.T, store vault.Store, r trio) {
 	t.Helper()
 	wantSecret(t, store, r.secret)
 	wantReceipt(t, store, r.stored())
-	wantRecent(t, store, r.recent.Account, 10, r.listed())
+	wantRecent(t, store, r.recent.List, 10, r.listed())
 	wantAccount(t, store, newAccount(1))
 	wantServerKeys(t, store, newKeyID(1))
 	wantHighWater(t, store, newAccount(1).Created)
@@ -137,12 +159,12 @@ func wantWholeOrNothing(t *testing.T, store vault.Store, r trio, must bool) {
 	if err == nil || must {
 		wantSecret(t, store, r.secret)
 		wantReceipt(t, store, r.stored())
-		wantRecent(t, store, r.recent.Account, 10, r.listed())
+		wantRecent(t, store, r.recent.List, 10, r.listed())
 		return
 	}
 	wantNoSecret(t, store, r.secret.ID)
 	wantNoReceipt(t, store, r.receipt.ID)
-	wantRecent(t, store, r.recent.Account, 10)
+	wantRecent(t, store, r.recent.List, 10)
 }
 
 func testClosed(t *testing.T, store vault.Store) {

@@ -44,7 +44,6 @@ func newTrio(number int) trio {
 	r.receipt.SecretID = r.secret.ID
 	r.receipt.State = onetime.StateNew
 	r.receipt.Claim = vault.ClaimID{}
-	r.recent.Account = r.receipt.Account
 	r.recent.Receipt.ID = r.receipt.ID // and the rest filled: a store must not use it
 	created := start.Add(time.Duration(number) * tick)
 	return r.at(created, created.Add(lifetime))
@@ -60,8 +59,15 @@ func (r trio) at(created, expires time.Time) trio {
 	return r
 }
 
+// on puts the receipt on a list.
+func (r trio) on(list vault.ListID) trio {
+	r.recent.List = list
+	return r
+}
+
+// of gives the secret and the receipt to an account.
 func (r trio) of(account vault.AccountID) trio {
-	r.receipt.Account, r.recent.Account = account, account
+	r.secret.Account, r.receipt.Account = account, account
 	return r
 }
 
@@ -103,6 +109,11 @@ func newAccount(number int) vault.AccountRecord {
 
 func newAccountID(number int) (id vault.AccountID) {
 	copy(id[:], digest("account id", number))
+	return id
+}
+
+func newListID(number int) (id vault.ListID) {
+	copy(id[:], digest("list id", number))
 	return id
 }
 
@@ -228,9 +239,9 @@ func wantNoReceipt(t *testing.T, store vault.Store, id vault.ID) {
 	}
 }
 
-func wantRecent(t *testing.T, store vault.Store, account vault.AccountID, limit int, want ...vault.RecentRecord) {
+func wantRecent(t *testing.T, store vault.Store, list vault.ListID, limit int, want ...vault.RecentRecord) {
 	t.Helper()
-	got, err := store.Recent(t.Context(), account, limit)
+	got, err := store.Recent(t.Context(), list, limit)
 	if err != nil {
 		t.Errorf("Recent: %v", err)
 		return

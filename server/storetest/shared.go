@@ -25,7 +25,7 @@ func testReopen(t *testing.T, open func() vault.Store) {
 	wantPopulated(t, store, known)
 	claim := known.claim(1, onetime.StateReceived, start.Add(lifetime/2))
 	mustClaim(t, store, claim)
-	newer := newTrio(2).of(known.recent.Account)
+	newer := newTrio(2).on(known.recent.List)
 	create(t, store, newer)
 	if err := store.AddServerKey(t.Context(), newKeyID(0)); err != nil {
 		t.Fatalf("AddServerKey: %v", err)
@@ -37,7 +37,7 @@ func testReopen(t *testing.T, open func() vault.Store) {
 	wantReceipt(t, store, known.claimed(claim))
 	received := known.recent
 	received.Receipt = known.claimed(claim)
-	wantRecent(t, store, known.recent.Account, 10, newer.listed(), received)
+	wantRecent(t, store, known.recent.List, 10, newer.listed(), received)
 	wantServerKeys(t, store, newKeyID(1), newKeyID(0))
 }
 

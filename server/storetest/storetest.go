@@ -55,7 +55,18 @@ func Run(t *testing.T, open func(t *testing.T) vault.Store) {
 		{"high water/concurrent", testHighWaterConcurrent},
 		{"account/exists", testAccountExists},
 		{"account/one of many wins", testAccountOneWins},
+		{"account/list", testAccounts},
+		{"account/update", testUpdateAccount},
+		{"account/one update wins", testOneUpdateWins},
+		{"account/remove", testRemoveAccount},
+		{"burn account/what it claims", testBurnAccount},
+		{"burn account/limit", testBurnAccountLimit},
+		{"burn account/meets claims", testBurnMeetsClaims},
 		{"server keys", testServerKeys},
+		{"server keys/in use", testKeysInUse},
+		{"server keys/remove", testRemoveServerKey},
+		{"server keys/removed for good", testRemovedKeyIsBarred},
+		{"server keys/remove meets writes", testRemoveMeetsWrites},
 		{"context/ended before", testEndedContext},
 		{"context/ends meanwhile", testEndingContext},
 		{"close", testClosed},
@@ -78,6 +89,7 @@ func RunShared(t *testing.T, place func(t *testing.T) (open func() vault.Store))
 		{"two stores/see each other", testTwoStores},
 		{"two stores/one claim wins", testTwoStoresClaim},
 		{"two stores/write at the same time", testTwoStoresWrite},
+		{"two stores/removed key", testTwoStoresRemovedKey},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			open := place(t)

@@ -59,9 +59,9 @@ func testSweepStates(t *testing.T, store vault.Store) {
 }
 
 func testSweepReceipts(t *testing.T, store vault.Store) {
-	account := newAccountID(1)
+	list := newListID(1)
 	now := start.Add(lifetime)
-	at, after := newTrio(1).of(account).at(start, start.Add(tick)), newTrio(2).of(account).at(start, start.Add(tick))
+	at, after := newTrio(1).on(list).at(start, start.Add(tick)), newTrio(2).on(list).at(start, start.Add(tick))
 	at.receipt.Expires, after.receipt.Expires = now, now.Add(tick)
 	create(t, store, at, after)
 
@@ -72,10 +72,10 @@ func testSweepReceipts(t *testing.T, store vault.Store) {
 	wantReceipt(t, store, after.expiredReceipt())
 	mustSweep(t, store, now.Add(tick), 10, 1)
 	wantNoReceipt(t, store, after.receipt.ID)
-	wantRecent(t, store, account, 10)
+	wantRecent(t, store, list, 10)
 
 	create(t, store, at) // nothing of it is in the way
-	wantRecent(t, store, account, 10, at.listed())
+	wantRecent(t, store, list, 10, at.listed())
 }
 
 func testSweepLimit(t *testing.T, store vault.Store) {
@@ -166,6 +166,10 @@ func testHighWater(t *testing.T, store vault.Store) {
 		}},
 		{"Claim that finds nothing", func(at time.Time) error {
 			_, err := store.Claim(t.Context(), newTrio(-1).claim(1, onetime.StateReceived, at))
+			return err
+		}},
+		{"BurnAccount", func(at time.Time) error {
+			_, err := store.BurnAccount(t.Context(), newAccountID(-1), vault.ClaimID{1}, at, 10)
 			return err
 		}},
 		{"Sweep", func(at time.Time) error {

@@ -26,6 +26,13 @@ func (a *Account) Custid() string { return a.email }
 func (a *Account) String() string   { return a.email }
 func (a *Account) GoString() string { return fmt.Sprintf("vault.Account(%q)", a.email) }
 
+// list returns the id of the account's list of receipts. It goes with the key: an account that gets another key gets another
+// list, and nobody meets entries that the key does not open.
+func (a *Account) list() ListID {
+	sum := hash("onetime/v1 list id", onetime.Sensitive(a.key()))
+	return ListID(sum[:len(ListID{})])
+}
+
 // accountOf returns the account of a caller, or ErrUnauthorized for one who has none that Authenticate returned.
 func accountOf(caller onetime.Caller) (*Account, error) {
 	account, ok := caller.Account.(*Account)
@@ -67,42 +74,81 @@ func (v *Vault) AddAccount(ctx context.Context, email string) (onetime.Sensitive
 	if err != nil {
 		return "", err
 	}
-	r := AccountRecord{Email: email, Created: v.now(), TokenID: tokenID(token), KeyID: v.keys.active().id}
+	r := AccountRecord{Email: email, Created: v.now()}
 	var key [keySize]byte
 	for _, part := range [][]byte{r.ID[:], key[:]} {
 		if _, err := io.ReadFull(v.random, part); err != nil {
 			return "", fmt.Errorf("vault: draw random bytes: %w", err)
 		}
 	}
-	if r.Sealed, err = v.seal(kindAccountKey, []byte(token), factsOfAccount(r), key[:]); err != nil {
+	if r, err = v.wrap(r, token, key[:]); err != nil {
 		return "", err
 	}
-	if err := v.store.CreateAccount(ctx, r); err != nil {
+	if err := v.stored(ctx, v.store.CreateAccount(ctx, r)); err != nil {
 		return "", fmt.Errorf("add account: %w", err)
 	}
 	return token, nil
 }
 
+// wrap seals an account's key under a token and the active server key.
+func (v *Vault) wrap(r AccountRecord, token onetime.Sensitive, key []byte) (AccountRecord, error) {
+	r.TokenID, r.KeyID = tokenID(token), v.keys.Load().active().id
+	var err error
+	r.Sealed, err = v.seal(kindAccountKey, []byte(token), factsOfAccount(r), key)
+	return r, err
+}
+
 // Authenticate returns the account with this e-mail address and API token, or ErrUnauthorized. It is what
 // server.Config.Authenticate asks for.
 func (v *Vault) Authenticate(ctx context.Context, email, token string) (onetime.Account, error) {
-	sent := tokenID(onetime.Sensitive(token))
-	r, err := v.store.Account(ctx, normalizeEmail(email))
-	if errors.Is(err, ErrNoRecord) {
-		return nil, onetime.ErrUnauthorized
-	}
-	if err != nil {
-		return nil, fmt.Errorf("vault: read account: %w", err)
-	}
-	if subtle.ConstantTimeCompare(sent[:], r.TokenID[:]) != 1 {
-		return nil, onetime.ErrUnauthorized
-	}
-	key, err := v.unseal(kindAccountKey, []byte(token), factsOfAccount(r), r.Sealed)
+	r, key, err := v.unwrap(ctx, email, onetime.Sensitive(token))
 	if err != nil {
 		return nil, err
 	}
-	if len(key) != keySize {
-		return nil, ErrDamaged
+	if r.KeyID != v.keys.Load().active().id {
+		v.rewrap(ctx, r, onetime.Sensitive(token), key)
 	}
 	return &Account{id: r.ID, email: r.Email, key: hide([keySize]byte(key))}, nil
+}
+
+// rewrap seals an account's key under the active server key, while its token is at hand, so that the old server key can go.
+// If that fails the caller is none the worse, and the next request tries again.
+func (v *Vault) rewrap(ctx context.Context, was AccountRecord, token onetime.Sensitive, key []byte) {
+	is, err := v.wrap(was, token, key)
+	if err == nil {
+		_, err = v.store.UpdateAccount(ctx, was, is)
+	}
+	_ = v.stored(ctx, err)
+}
+
+// unwrap returns the account with this e-mail address and API token, and its key, or ErrUnauthorized.
+func (v *Vault) unwrap(ctx context.Context, email string, token onetime.Sensitive) (AccountRecord, []byte, error) {
+	sent := tokenID(token)
+	r, err := v.account(ctx, email)
+	if errors.Is(err, ErrNoRecord) {
+		return r, nil, onetime.ErrUnauthorized
+	}
+	if err != nil {
+		return r, nil, err
+	}
+	if subtle.ConstantTimeCompare(sent[:], r.TokenID[:]) != 1 {
+		return r, nil, onetime.ErrUnauthorized
+	}
+	v.meet(ctx, r.KeyID)
+	key, err := v.unseal(kindAccountKey, []byte(token), factsOfAccount(r), r.Sealed)
+	if err != nil {
+		return r, nil, err
+	}
+	if len(key) != keySize {
+		return r, nil, ErrDamaged
+	}
+	return r, key, nil
+}
+
+func (v *Vault) account(ctx context.Context, email string) (AccountRecord, error) {
+	r, err := v.store.Account(ctx, normalizeEmail(email))
+	if err != nil {
+		return r, fmt.Errorf("vault: read account: %w", err)
+	}
+	return r, nil
 }

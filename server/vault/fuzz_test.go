@@ -75,7 +75,8 @@ func FuzzKeyring(f *testing.F) {
 func FuzzUnseal(f *testing.F) {
 	const key = "abcdefghijklmnopqrstuvwxyz01234"
 	keys := NewKeyring()
-	v := &Vault{keys: keys, random: rand.Reader} // which is all that seals need
+	v := &Vault{random: rand.Reader}
+	v.keys.Store(keys) // which is all that seals need
 	now := time.Unix(1_700_000_000, 0)
 	secret := SecretRecord{ID: secretID(key), KeyID: keys.active().id, Created: now, Expires: now.Add(time.Hour)}
 	receipt := ReceiptRecord{ID: receiptID(key), KeyID: keys.active().id, Created: now, SecretExpires: now.Add(time.Hour), Expires: now.Add(2 * time.Hour)}

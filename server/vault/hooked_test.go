@@ -74,7 +74,7 @@ func (h *hooked) Claim(ctx context.Context, claim vault.Claim) (bool, error) {
 	return call(h, "Claim", func() (bool, error) { return h.Store.Claim(ctx, claim) })
 }
 
-func (h *hooked) Recent(ctx context.Context, id vault.AccountID, limit int) ([]vault.RecentRecord, error) {
+func (h *hooked) Recent(ctx context.Context, id vault.ListID, limit int) ([]vault.RecentRecord, error) {
 	entries, err := call(h, "Recent", func() ([]vault.RecentRecord, error) { return h.Store.Recent(ctx, id, limit) })
 	for i := range entries {
 		entries[i], err = alter(entries[i], err, h.recent)
@@ -105,4 +105,24 @@ func (h *hooked) ServerKeys(ctx context.Context) ([]vault.KeyID, error) {
 
 func (h *hooked) AddServerKey(ctx context.Context, id vault.KeyID) error {
 	return change(h, "AddServerKey", func() error { return h.Store.AddServerKey(ctx, id) })
+}
+
+func (h *hooked) Accounts(ctx context.Context) ([]vault.AccountRecord, error) {
+	return call(h, "Accounts", func() ([]vault.AccountRecord, error) { return h.Store.Accounts(ctx) })
+}
+
+func (h *hooked) UpdateAccount(ctx context.Context, was, is vault.AccountRecord) (bool, error) {
+	return call(h, "UpdateAccount", func() (bool, error) { return h.Store.UpdateAccount(ctx, was, is) })
+}
+
+func (h *hooked) RemoveAccount(ctx context.Context, id vault.AccountID) error {
+	return change(h, "RemoveAccount", func() error { return h.Store.RemoveAccount(ctx, id) })
+}
+
+func (h *hooked) BurnAccount(ctx context.Context, id vault.AccountID, claim vault.ClaimID, now time.Time, limit int) (int, error) {
+	return call(h, "BurnAccount", func() (int, error) { return h.Store.BurnAccount(ctx, id, claim, now, limit) })
+}
+
+func (h *hooked) RemoveServerKey(ctx context.Context, id vault.KeyID) error {
+	return change(h, "RemoveServerKey", func() error { return h.Store.RemoveServerKey(ctx, id) })
 }

@@ -23,7 +23,21 @@ import (
 //
 // The id of a key is derived from it. A store notes the ids of the keys that sealed its records, so a wrong keyring is
 // found out at start.
-type Keyring struct{ keys []serverKey }
+//
+// Keys are replaced in two steps, so that no server meets what it cannot open: AddKey makes a new one, and the file goes
+// to all servers; then ActivateKey makes it the one that seals. PruneKey removes an old one when nothing needs it.
+//
+// A Keyring does not change. Its methods may be called concurrently.
+type Keyring struct {
+	keys []serverKey
+	file keyringSource // zero for one that was not read from a file
+}
+
+// A keyringSource is a file as it was when a keyring was read from it.
+type keyringSource struct {
+	path string
+	info fs.FileInfo
+}
 
 type serverKey struct {
 	id      KeyID
@@ -45,9 +59,13 @@ func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
 // NewKeyring makes a keyring with one new key, in memory: for tests, or for a caller that keeps it elsewhere.
 func NewKeyring() *Keyring {
+	return &Keyring{keys: []serverKey{newServerKey(true)}}
+}
+
+func newServerKey(active bool) serverKey {
 	var key [keySize]byte
 	_, _ = rand.Read(key[:]) // it never fails
-	return &Keyring{keys: []serverKey{{idOfKey(key), hide(key), time.Now().UTC().Truncate(time.Second), true}}}
+	return serverKey{idOfKey(key), hide(key), time.Now().UTC().Truncate(time.Second), active}
 }
 
 func idOfKey(key [keySize]byte) KeyID {
@@ -128,6 +146,7 @@ func readKeyring(path string) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the keyring %s %w", path, err)
 	}
+	keys.file = keyringSource{path, info} // from before it was read, so that a change meanwhile is seen next time
 	return keys, nil
 }
 
@@ -186,6 +205,22 @@ func decodeKeyring(data []byte) (keyringFile, error) {
 // create writes a new file, and makes sure that it is on the disk. It never replaces one: if there is one already, which
 // another process may have made just now, it makes sure of that.
 func (k *Keyring) create(path string) error {
+	return k.write(path, func(temporary string) error {
+		err := os.Link(temporary, path) // unlike a rename, it fails if the name is taken
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return err
+	})
+}
+
+// replace puts a keyring in the place of a file, at once and durably: whoever reads it finds the old or the new one.
+func (k *Keyring) replace(path string) error {
+	return k.write(path, func(temporary string) error { return os.Rename(temporary, path) })
+}
+
+// write writes a temporary file, has it put in its place, and makes sure that it is there.
+func (k *Keyring) write(path string, place func(temporary string) error) error {
 	file := keyringFile{Version: 1}
 	for _, key := range k.keys {
 		file.Keys = append(file.Keys, keyFile{key.id.String(), key.key(), key.created, key.active})
@@ -199,8 +234,7 @@ func (k *Keyring) create(path string) error {
 		return fmt.Errorf("vault: write the keyring: %w", err)
 	}
 	defer os.Remove(temporary)
-	err = os.Link(temporary, path) // unlike a rename, it fails if the name is taken
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := place(temporary); err != nil {
 		return fmt.Errorf("vault: write the keyring: %w", err)
 	}
 	if err := syncFolder(filepath.Dir(path)); err != nil {

@@ -34,6 +34,7 @@ func (v *Vault) receipt(ctx context.Context, key onetime.Sensitive, now time.Tim
 	if err != nil {
 		return r, receiptContent{}, fmt.Errorf("vault: read a receipt: %w", err)
 	}
+	v.meet(ctx, r.KeyID)
 	c, err := v.unsealReceipt(key, r)
 	return r, c, err
 }
@@ -45,7 +46,7 @@ func (v *Vault) Recent(ctx context.Context, caller onetime.Caller) ([]onetime.Re
 		return nil, err
 	}
 	now := v.now()
-	entries, err := v.store.Recent(ctx, account.id, recentLimit)
+	entries, err := v.store.Recent(ctx, account.list(), recentLimit)
 	if err != nil {
 		return nil, fmt.Errorf("vault: read the recent receipts: %w", err)
 	}
@@ -54,6 +55,7 @@ func (v *Vault) Recent(ctx context.Context, caller onetime.Caller) ([]onetime.Re
 		if !now.Before(entry.Receipt.Expires) {
 			continue
 		}
+		v.meet(ctx, entry.Receipt.KeyID)
 		receipt, err := v.openEntry(account, entry, now)
 		if err != nil {
 			return nil, err

@@ -57,6 +57,7 @@ func (v *Vault) secret(ctx context.Context, id ID) (SecretRecord, error) {
 	if err != nil {
 		return r, fmt.Errorf("vault: read a secret: %w", err)
 	}
+	v.meet(ctx, r.KeyID)
 	return r, nil
 }
 

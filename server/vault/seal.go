@@ -117,7 +117,7 @@ func open(aead cipher.AEAD, sealed, associated []byte) ([]byte, bool) {
 
 // seal seals under a bearer key and the server key that the facts name.
 func (v *Vault) seal(kind string, bearer []byte, f facts, plaintext []byte) ([]byte, error) {
-	server, err := v.keys.find(f.keyID)
+	server, err := v.keys.Load().find(f.keyID)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (v *Vault) seal(kind string, bearer []byte, f facts, plaintext []byte) ([]b
 
 // unseal is the reverse of seal. It fails with ErrDamaged.
 func (v *Vault) unseal(kind string, bearer []byte, f facts, sealed []byte) ([]byte, error) {
-	server, err := v.keys.find(f.keyID)
+	server, err := v.keys.Load().find(f.keyID)
 	if err != nil {
 		return nil, err
 	}

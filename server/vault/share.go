@@ -77,7 +77,7 @@ func (v *Vault) share(ctx context.Context, value onetime.Sensitive, t terms) (on
 	return onetime.Pending[onetime.Receipt]{
 		Answer: showReceipt(receiptKey, receipt, content, receipt.Created),
 		Commit: func(ctx context.Context) error {
-			if err := v.store.Create(ctx, secret, receipt, recent); err != nil {
+			if err := v.stored(ctx, v.store.Create(ctx, secret, receipt, recent)); err != nil {
 				return fmt.Errorf("vault: store a secret: %w", err)
 			}
 			return nil
@@ -94,7 +94,7 @@ func (v *Vault) newRecords(secretKey, receiptKey onetime.Sensitive, t terms) (Se
 		Created:       now,
 		Expires:       now.Add(ttl),
 		HasPassphrase: t.passphrase != "",
-		KeyID:         v.keys.active().id,
+		KeyID:         v.keys.Load().active().id,
 	}
 	if t.account != nil {
 		secret.Account = t.account.id
@@ -138,7 +138,7 @@ func (v *Vault) recentEntry(account *Account, receiptKey onetime.Sensitive, r Re
 	if err != nil {
 		return nil, err
 	}
-	return &RecentRecord{Account: account.id, Sealed: sealed, Receipt: r}, nil
+	return &RecentRecord{List: account.list(), Sealed: sealed, Receipt: r}, nil
 }
 
 // receiptContent is what of a receipt is sealed.

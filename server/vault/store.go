@@ -19,6 +19,9 @@ type ID [34]byte
 // An AccountID names an account. The zero value stands for no account.
 type AccountID [16]byte
 
+// A ListID names a list of recent receipts. An account whose key is replaced gets another list.
+type ListID [16]byte
+
 // A KeyID names a server key. See Keyring.
 type KeyID [8]byte
 
@@ -56,10 +59,10 @@ type ReceiptRecord struct {
 	SecretStands bool
 }
 
-// A RecentRecord lists a receipt under the account that made it.
+// A RecentRecord lists a receipt for the account that made it.
 type RecentRecord struct {
-	Account AccountID
-	Sealed  []byte // the receipt's key, sealed
+	List   ListID
+	Sealed []byte // the receipt's key, sealed
 	// Receipt is the receipt as it stands. Reads set it; writes use its ID only.
 	Receipt ReceiptRecord
 }
@@ -82,12 +85,24 @@ type Claim struct {
 	Now      time.Time
 }
 
+// A KeyUse tells what was sealed with a server key.
+type KeyUse struct {
+	ID                          KeyID
+	Secrets, Receipts, Accounts int
+	// Until is the latest Expires of those secrets and receipts, and zero if there are none. Accounts do not expire.
+	Until time.Time
+}
+
 // Errors of a Store. It wraps every other error so that its driver's types do not show.
 var (
 	// ErrNoRecord is returned by reads that find nothing.
 	ErrNoRecord = errors.New("vault: no such record")
 	// ErrExists is returned by CreateAccount for an e-mail address that has an account.
 	ErrExists = errors.New("vault: the account exists")
+	// ErrKeyInUse is returned by RemoveServerKey for a key that a record was sealed with.
+	ErrKeyInUse = errors.New("vault: the server key is in use")
+	// ErrKeyRemoved is returned by writes of what was sealed with a server key that RemoveServerKey has removed.
+	ErrKeyRemoved = errors.New("vault: the server key was removed")
 )
 
 // A Store keeps records. It decides nothing: what the records mean is the Vault's business. All methods may be
@@ -98,7 +113,7 @@ var (
 // Package storetest tests all that is said here.
 type Store interface {
 	// Create stores a secret and its receipt and, if recent is not nil, lists it, in one step. It fails if one of the
-	// ids is taken.
+	// ids is taken, and with ErrKeyRemoved if the KeyID of one was removed.
 	Create(ctx context.Context, secret SecretRecord, receipt ReceiptRecord, recent *RecentRecord) error
 
 	// Secret returns a secret without changing anything, or ErrNoRecord. It returns expired ones too.
@@ -112,9 +127,14 @@ type Store interface {
 	// number of claims on a secret, one returns true.
 	Claim(ctx context.Context, claim Claim) (bool, error)
 
-	// Recent returns what is listed for an account, what was created last first, at most limit entries. Entries whose receipt is
+	// BurnAccount, in one step, claims at most limit secrets of an account: of each it does, with State burned, what
+	// Claim does. It leaves those alone that expire at now or before. It returns how many it claimed; fewer than limit
+	// means that there were no more. For no account it does nothing.
+	BurnAccount(ctx context.Context, account AccountID, claim ClaimID, now time.Time, limit int) (int, error)
+
+	// Recent returns what is on a list, what was created last first, at most limit entries. Entries whose receipt is
 	// gone are left out.
-	Recent(ctx context.Context, account AccountID, limit int) ([]RecentRecord, error)
+	Recent(ctx context.Context, list ListID, limit int) ([]RecentRecord, error)
 
 	// Sweep deletes what expired at now or before, at most limit records of each kind: secrets, whose receipts turn
 	// from new to expired, with the secret's Expires as Updated; and receipts, with their list entries. It returns
@@ -125,18 +145,38 @@ type Store interface {
 	// found anything to change, so that time never goes back. It is the zero Time before the first write.
 	HighWater(ctx context.Context) (time.Time, error)
 
-	// CreateAccount stores an account, or returns ErrExists.
+	// CreateAccount stores an account, or returns ErrExists, or ErrKeyRemoved if its KeyID was removed.
 	CreateAccount(ctx context.Context, account AccountRecord) error
 
 	// Account returns the account with an e-mail address, or ErrNoRecord.
 	Account(ctx context.Context, email string) (AccountRecord, error)
 
-	// ServerKeys returns the ids that AddServerKey stored, in that order.
+	// Accounts returns all accounts, in the order of their e-mail addresses, byte by byte.
+	Accounts(ctx context.Context) ([]AccountRecord, error)
+
+	// UpdateAccount, in one step, gives the account with the ID of was the TokenID, KeyID and Sealed of is, and returns
+	// true. It returns false, and changes nothing, if there is no such account or its TokenID or KeyID is not that of
+	// was; and ErrKeyRemoved if the KeyID of is was removed. Of any number of updates of what was, one returns true.
+	UpdateAccount(ctx context.Context, was, is AccountRecord) (bool, error)
+
+	// RemoveAccount deletes an account, or returns ErrNoRecord. What was made with it stays.
+	RemoveAccount(ctx context.Context, id AccountID) error
+
+	// ServerKeys returns the ids that AddServerKey stored, in that order, but those that were removed.
 	ServerKeys(ctx context.Context) ([]KeyID, error)
 
 	// AddServerKey stores the id of a server key before the first record is sealed with it. Adding one twice is
-	// no error and changes nothing.
+	// no error and changes nothing. It returns ErrKeyRemoved for one that was removed.
 	AddServerKey(ctx context.Context, id KeyID) error
+
+	// KeysInUse tells of every server key that a secret, a receipt or an account was sealed with what they are, in no
+	// order. It may look through all records, and holds up no write.
+	KeysInUse(ctx context.Context) ([]KeyUse, error)
+
+	// RemoveServerKey, in one step, takes an id from ServerKeys for good, and bars it: from then on nothing that was
+	// sealed with it is stored. It returns ErrKeyInUse, and changes nothing, if a secret, a receipt or an account
+	// was sealed with it. Removing one twice is no error, nor is removing one that was never added.
+	RemoveServerKey(ctx context.Context, id KeyID) error
 
 	// Close waits for what is under way and closes the store. Calls after it return an error.
 	Close() error

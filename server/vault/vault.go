@@ -20,7 +20,8 @@
 //
 //	SHA-256("onetime/v1 secret id" or "onetime/v1 receipt id", one zero byte, the key)
 //
-// The id of a token is SHA-256("onetime/v1 token id", one zero byte, the token). The id of a server key is HKDF-SHA256 of
+// The id of a token is SHA-256("onetime/v1 token id", one zero byte, the token). The id of an account's list of receipts
+// is the first 16 bytes of SHA-256("onetime/v1 list id", one zero byte, the account key). The id of a server key is HKDF-SHA256 of
 // the key, without salt, with the info "onetime/v1 server key id", 8 bytes long.
 //
 // # Format, version 1
@@ -62,6 +63,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -93,7 +95,8 @@ type Config struct {
 // A Vault is a server.Service. Its methods may be called concurrently.
 type Vault struct {
 	store   Store
-	keys    *Keyring
+	keys    atomic.Pointer[Keyring]
+	setting sync.Mutex // held while keys is replaced, so that an older keyring does not replace a newer one
 	rules   rules
 	clock   func() time.Time
 	random  io.Reader
@@ -107,7 +110,6 @@ type Vault struct {
 func New(ctx context.Context, config Config) (*Vault, error) {
 	v := &Vault{
 		store:   config.Store,
-		keys:    config.Keys,
 		clock:   config.Clock,
 		random:  config.Random,
 		guesses: newGuesses(),
@@ -118,7 +120,7 @@ func New(ctx context.Context, config Config) (*Vault, error) {
 			shareDomains:  slices.Clone(config.ShareDomains),
 		},
 	}
-	if v.store == nil || v.keys == nil || len(v.keys.keys) == 0 {
+	if v.store == nil || config.Keys == nil || len(config.Keys.keys) == 0 {
 		return nil, errors.New("vault: Config needs a Store and a Keyring")
 	}
 	if err := v.rules.check(); err != nil {
@@ -130,7 +132,7 @@ func New(ctx context.Context, config Config) (*Vault, error) {
 	if v.random == nil {
 		v.random = rand.Reader
 	}
-	if err := v.checkKeys(ctx); err != nil {
+	if err := v.SetKeys(ctx, config.Keys); err != nil {
 		return nil, err
 	}
 	highest, err := v.store.HighWater(ctx)
@@ -143,19 +145,24 @@ func New(ctx context.Context, config Config) (*Vault, error) {
 	return v, nil
 }
 
-// checkKeys compares the keyring with what the store was sealed with, and notes the active key there.
-func (v *Vault) checkKeys(ctx context.Context) error {
+// checkKeys compares a keyring with what the store was sealed with, and notes the active key there.
+func (v *Vault) checkKeys(ctx context.Context, keys *Keyring) error {
 	used, err := v.store.ServerKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("vault: read the ids of the server keys: %w", err)
 	}
 	for _, id := range used {
-		if _, err := v.keys.find(id); err != nil {
+		if _, err := keys.find(id); err != nil {
 			return fmt.Errorf("the store has records that were sealed with server key %s, which the keyring lacks: "+
 				"give the keyring that belongs to this store", id)
 		}
 	}
-	if err := v.store.AddServerKey(ctx, v.keys.active().id); err != nil {
+	err = v.store.AddServerKey(ctx, keys.active().id)
+	if errors.Is(err, ErrKeyRemoved) {
+		return fmt.Errorf("the keyring is an old one: its active server key %s was pruned; give the keyring that belongs "+
+			"to this store: %w", keys.active().id, ErrKeyRemoved)
+	}
+	if err != nil {
 		return fmt.Errorf("vault: note the id of the server key: %w", err)
 	}
 	return nil
@@ -193,14 +200,16 @@ const (
 	sweepStep  = 500 // records of each kind at a time, so that callers get their turn
 )
 
-// Run deletes what has expired until ctx ends, a little at a time. What has expired is never served, whether Run runs or
-// not. It reports failures and goes on.
+// Run deletes what has expired, a little at a time, and takes up a keyring file that has changed, every half minute until
+// ctx ends. What has expired is never served, whether Run runs or not. It reports failures and goes on.
 func (v *Vault) Run(ctx context.Context, report func(error)) {
 	ticker := time.NewTicker(sweepPause)
 	defer ticker.Stop()
 	for {
-		if err := v.Sweep(ctx); err != nil && ctx.Err() == nil {
-			report(err)
+		for _, do := range []func(context.Context) error{v.ReloadKeys, v.Sweep} {
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				report(err)
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onetime-go/onetime/server/sqlitestore"
+	"github.com/onetime-go/onetime/server/vault"
+)
+
+func newKeys() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Replace the server keys of a data folder's keyring",
+		Long: `Replace the server keys of a data folder's keyring.
+
+The active key seals what is new; the others open what is older. To replace it, add
+a key, copy the keyring to every server that uses it, and activate the key. When nothing
+needs the old one any more, which takes as long as receipts live, 60 days at most, prune
+it. Servers may run meanwhile, and take up a changed keyring within half a minute.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newKeysList(), newKeysAdd(), newKeysActivate(), newKeysPrune())
+	return cmd
+}
+
+// A ring is the keyring of a data folder, with the vault that it belongs to.
+type ring struct {
+	path  string
+	vault *vault.Vault
+	store *sqlitestore.Store
+}
+
+// withRing opens the ring of a data folder for as long as do runs.
+func withRing(ctx context.Context, data string, do func(ring) error) error {
+	return withVault(ctx, data, func(folder string, v *vault.Vault, store *sqlitestore.Store) error {
+		return do(ring{filepath.Join(folder, keyringFile), v, store})
+	})
+}
+
+// withVault opens the vault of a data folder for as long as do runs. It makes none.
+func withVault(ctx context.Context, data string, do func(string, *vault.Vault, *sqlitestore.Store) error) (err error) {
+	folder, err := folderWithDatabase(data)
+	if err != nil {
+		return err
+	}
+	v, store, err := openVault(ctx, folder, vault.Config{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return do(folder, v, store)
+}
+
+// folderWithDatabase returns the data folder, and refuses one in which no server has been.
+func folderWithDatabase(data string) (string, error) {
+	folder := data
+	if data == "" {
+		var err error
+		if folder, err = dataFolder(data); err != nil {
+			return "", err
+		}
+	}
+	if _, err := os.Stat(filepath.Join(folder, databaseFile)); errors.Is(err, fs.ErrNotExist) {
+		return "", usageError{fmt.Errorf("there is no database in %s; give the folder of a server with --data", folder)}
+	}
+	return folder, nil
+}
+
+func newKeysList() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the keys, and what needs them",
+		Long: `List the keys, in the order in which they were added: id, time of creation, whether it
+is active, how many secrets, receipts and accounts were sealed with it, and when the last
+of those secrets and receipts expires. Elsewhere than on a terminal, the columns are
+separated by tabs, and there is no heading.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withRing(cmd.Context(), data, func(r ring) error { return r.list(cmd) })
+		},
+	}
+	addDataFlag(cmd, &data)
+	return cmd
+}
+
+func (r ring) list(cmd *cobra.Command) error {
+	keys, err := vault.LoadKeyring(cmd.Context(), r.path, r.store)
+	if err != nil {
+		return err
+	}
+	uses, err := r.store.KeysInUse(cmd.Context())
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, key := range keys.Keys() {
+		state, use := "-", useOf(uses, key.ID)
+		if key.Active {
+			state = "active"
+		}
+		rows = append(rows, []string{key.ID.String(), timeText(key.Created), state, strconv.Itoa(use.Secrets),
+			strconv.Itoa(use.Receipts), strconv.Itoa(use.Accounts), timeText(use.Until)})
+	}
+	return printTable(cmd.OutOrStdout(), []string{"ID", "CREATED", "STATE", "SECRETS", "RECEIPTS", "ACCOUNTS", "UNTIL"}, rows)
+}
+
+func useOf(uses []vault.KeyUse, id vault.KeyID) vault.KeyUse {
+	for _, use := range uses {
+		if use.ID == id {
+			return use
+		}
+	}
+	return vault.KeyUse{ID: id}
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// printTable aligns columns for people, and separates them by tabs for programs.
+func printTable(out io.Writer, heading []string, rows [][]string) error {
+	var w io.Writer = out
+	flush := func() error { return nil }
+	if isTerminal(out) {
+		aligned := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		w, flush = aligned, aligned.Flush
+		rows = slices.Insert(rows, 0, heading)
+	}
+	for _, row := range rows {
+		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
+			return err
+		}
+	}
+	return flush()
+}
+
+func newKeysAdd() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "add",
+		Short: "Make a key that is not active yet, and print its id",
+		Long: `Make a key at the end of the keyring, not active yet, and print its id alone on standard
+output. Copy the keyring to every server that uses it before you activate the key.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withRing(cmd.Context(), data, func(r ring) error {
+				id, err := vault.AddKey(cmd.Context(), r.path)
+				if err != nil {
+					return err
+				}
+				hint(cmd, "the key is not active: copy the keyring to all servers, then: onetime keys activate %s", id)
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), id)
+				return err
+			})
+		},
+	}
+	addDataFlag(cmd, &data)
+	return cmd
+}
+
+// hint prints what people may want to know, and programs not.
+func hint(cmd *cobra.Command, format string, args ...any) {
+	fmt.Fprintf(cmd.ErrOrStderr(), "onetime: "+format+"\n", args...)
+}
+
+func newKeysActivate() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "activate ID",
+		Short: "Make a key the one that seals what is new",
+		Long: `Make a key the one that seals what is new. Every server must have it in its keyring by
+then: one that has not answers 500 for what the others seal, and consumes none of it.`,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := vault.ParseKeyID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			return withRing(cmd.Context(), data, func(r ring) error {
+				err := vault.ActivateKey(cmd.Context(), r.path, r.store, id)
+				if errors.Is(err, vault.ErrNoKey) || errors.Is(err, vault.ErrKeyRemoved) {
+					return usageError{err}
+				}
+				return err
+			})
+		},
+	}
+	addDataFlag(cmd, &data)
+	return cmd
+}
+
+func newKeysPrune() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "prune [ID]",
+		Short: "Remove keys that nothing needs any more, and print their ids",
+		Long: `Remove a key that nothing needs any more, or, without an id, all of them that have been
+active, and print their ids. A key is needed by the secrets and receipts that it sealed,
+until they expire, and by accounts, until they are used under a newer key, or removed.
+
+A removed key cannot come back: a server that still has the old keyring does not start,
+and a server that runs with it can store nothing until it has read the new one.`,
+		Args: usage(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return withRing(cmd.Context(), data, func(r ring) error { return r.pruneAll(cmd) })
+			}
+			id, err := vault.ParseKeyID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			return withRing(cmd.Context(), data, func(r ring) error { return r.prune(cmd, id) })
+		},
+	}
+	addDataFlag(cmd, &data)
+	return cmd
+}
+
+// pruneAll tries all keys but the active one, and those that were never active, which may be about to be.
+func (r ring) pruneAll(cmd *cobra.Command) error {
+	keys, err := vault.LoadKeyring(cmd.Context(), r.path, r.store)
+	if err != nil {
+		return err
+	}
+	used, err := r.store.ServerKeys(cmd.Context())
+	if err != nil {
+		return err
+	}
+	for _, key := range keys.Keys() {
+		if key.Active || !slices.Contains(used, key.ID) {
+			continue
+		}
+		err := r.prune(cmd, key.ID)
+		if errors.Is(err, vault.ErrKeyInUse) {
+			hint(cmd, "%v", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r ring) prune(cmd *cobra.Command, id vault.KeyID) error {
+	if err := r.vault.Sweep(cmd.Context()); err != nil { // what has expired needs no key
+		return err
+	}
+	err := vault.PruneKey(cmd.Context(), r.path, r.store, id)
+	switch {
+	case errors.Is(err, vault.ErrKeyInUse):
+		return r.whyInUse(cmd.Context(), id)
+	case errors.Is(err, vault.ErrNoKey), errors.Is(err, vault.ErrKeyActive):
+		return usageError{err}
+	case err != nil:
+		return err
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), id)
+	return err
+}
+
+// whyInUse says what needs a key, and until when.
+func (r ring) whyInUse(ctx context.Context, id vault.KeyID) error {
+	uses, err := r.store.KeysInUse(ctx)
+	if err != nil {
+		return err
+	}
+	accounts, err := r.store.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	var reasons []string
+	if use := useOf(uses, id); use.Secrets+use.Receipts > 0 {
+		reasons = append(reasons, fmt.Sprintf("%d secrets and %d receipts need it until %s",
+			use.Secrets, use.Receipts, timeText(use.Until)))
+	}
+	var emails []string
+	for _, account := range accounts {
+		if account.KeyID == id {
+			emails = append(emails, account.Email)
+		}
+	}
+	if len(emails) > 0 {
+		reasons = append(reasons, fmt.Sprintf("%d accounts need it until they are used, or removed: %s",
+			len(emails), strings.Join(emails, ", ")))
+	}
+	return fmt.Errorf("key %s stays: %s: %w", id, strings.Join(reasons, "; "), vault.ErrKeyInUse)
+}
