@@ -193,8 +193,8 @@ func serveUntilDone(ctx context.Context, listener net.Listener, handler http.Han
 		IdleTimeout:       idleTimeout,
 
 		DisableGeneralOptionsHandler: true,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		MaxHeaderBytes:               maxHeader,
+		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(listener) }()

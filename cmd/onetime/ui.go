@@ -4,8 +4,9 @@ package main
 //
 // A secret comes from standard input and goes to standard output, byte for byte: no newline is added or taken away, but
 // for one after a revealed secret on a terminal. Everything else that is printed there is for scripts, too: one line, such as
-// a link or a token, or a line for each entry of a list; hints and errors go to standard error. What has no other copy, a revealed secret or a new
-// token, is not asked for if standard output leads nowhere, and is kept in a file of mode 0600 if it cannot be written.
+// a link or a token, or a line for each entry of a list; hints and errors go to standard error. What has no other copy, a
+// revealed secret or a new token, is not asked for if standard output leads nowhere, and is kept in a file of mode 0600 if
+// it cannot be written.
 //
 // A secret, a passphrase or a token never comes from an argument, where other users of the machine and the shell's
 // history would see it. A passphrase comes from a file (--passphrase-file) or from ONETIME_PASSPHRASE, a token from

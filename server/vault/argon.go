@@ -3,7 +3,8 @@ package vault
 import (
 	"context"
 	"encoding/binary"
-	"runtime"
+	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -48,10 +49,27 @@ func saneArgon(header []byte) bool {
 // argonWait is how long a caller waits for a turn.
 const argonWait = 2 * time.Second
 
-// argon bounds how many runs of Argon2id go on at once: each takes a processor and 19 MiB for some 20 ms.
-type argon struct{ turns chan struct{} }
+// argon bounds how many runs of Argon2id go on at once: each takes a processor and 19 MiB for some 20 ms. One network gets
+// half of the turns at most, so that whoever sends passphrases for keys that do not exist, to which no limit of guesses
+// applies, does not keep everybody else waiting.
+type argon struct {
+	turns    chan struct{}
+	mu       sync.Mutex
+	networks map[netip.Prefix]*queue // of those who wait or have a turn
+}
 
-func newArgon() argon { return argon{make(chan struct{}, runtime.GOMAXPROCS(0))} }
+// A queue is what one network has of the turns.
+type queue struct {
+	turns   chan struct{}
+	members int
+}
+
+func newArgon(turns int) *argon {
+	return &argon{
+		turns:    make(chan struct{}, turns),
+		networks: map[netip.Prefix]*queue{},
+	}
+}
 
 // errBusy is the refusal of who found no turn.
 var errBusy = &onetime.Refusal{
@@ -60,17 +78,57 @@ var errBusy = &onetime.Refusal{
 	RetryAfter: argonWait,
 }
 
-// take waits for a turn and returns the function that gives it back. If there is none for a while it returns
-// errBusy.
-func (a argon) take(ctx context.Context) (give func(), err error) {
+// take waits for a turn, first among the callers of a network, then among all, and returns the function that gives it back.
+// If there is none for a while it returns errBusy.
+func (a *argon) take(ctx context.Context, network netip.Prefix) (give func(), err error) {
 	timer := time.NewTimer(argonWait)
 	defer timer.Stop()
+	mine := a.join(network)
+	if err := enter(ctx, mine.turns, timer); err != nil {
+		a.leave(network)
+		return nil, err
+	}
+	if err := enter(ctx, a.turns, timer); err != nil {
+		<-mine.turns
+		a.leave(network)
+		return nil, err
+	}
+	return func() {
+		<-a.turns
+		<-mine.turns
+		a.leave(network)
+	}, nil
+}
+
+func enter(ctx context.Context, turns chan struct{}, timer *time.Timer) error {
 	select {
-	case a.turns <- struct{}{}:
-		return func() { <-a.turns }, nil
+	case turns <- struct{}{}:
+		return nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	case <-timer.C:
-		return nil, errBusy
+		return errBusy
+	}
+}
+
+func (a *argon) join(network netip.Prefix) *queue {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q := a.networks[network]
+	if q == nil {
+		q = &queue{turns: make(chan struct{}, max(1, cap(a.turns)/2))}
+		a.networks[network] = q
+	}
+	q.members++
+	return q
+}
+
+// leave forgets a network whose last caller has left.
+func (a *argon) leave(network netip.Prefix) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q := a.networks[network]
+	if q.members--; q.members == 0 {
+		delete(a.networks, network)
 	}
 }

@@ -118,7 +118,7 @@ func TestRefundOfWhatIsForgotten(t *testing.T) {
 
 // TestGuessesAreCountedBeforeTheyAreMade counts runs, of which many callers at once must not get more than one alone.
 func TestGuessesAreCountedBeforeTheyAreMade(t *testing.T) {
-	v := &Vault{guesses: newGuesses(), argon: argon{make(chan struct{}, 16)}, clock: func() time.Time { return guessStart }}
+	v := &Vault{guesses: newGuesses(), argon: newArgon(16), clock: func() time.Time { return guessStart }}
 	var runs atomic.Int64
 	var group sync.WaitGroup
 	for i := range 100 {

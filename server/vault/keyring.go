@@ -108,6 +108,9 @@ func LoadKeyring(ctx context.Context, path string, store Store) (*Keyring, error
 		return nil, fmt.Errorf("vault: read the ids of the server keys: %w", err)
 	}
 	if len(used) > 0 {
+		if keys, err := readKeyring(path); err == nil {
+			return keys, nil // another process has made it meanwhile
+		}
 		return nil, fmt.Errorf("the keyring %s is not there, and the store has records that were sealed with server key %s: "+
 			"restore the keyring; a new one would open none of them", path, used[0])
 	}

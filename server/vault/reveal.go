@@ -79,7 +79,7 @@ func (v *Vault) guessInVain(ctx context.Context, caller onetime.Caller, r onetim
 // guess tries a passphrase for a record. The guess is counted before it is made, and given back if it was right. A turn
 // of Argon2id comes before that, so that nobody pays for a guess that was not made.
 func (v *Vault) guess(ctx context.Context, caller onetime.Caller, id ID, unlock func() ([]byte, error)) ([]byte, error) {
-	give, err := v.argon.take(ctx)
+	give, err := v.argon.take(ctx, caller.Network)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -13,6 +14,7 @@ import (
 // terms say how a secret is to be kept.
 type terms struct {
 	account     *Account // nil for an anonymous caller
+	network     netip.Prefix
 	ttl         time.Duration
 	passphrase  onetime.Sensitive
 	recipients  []string
@@ -28,7 +30,7 @@ func (v *Vault) Share(ctx context.Context, caller onetime.Caller, r onetime.Shar
 	if err != nil {
 		return onetime.Pending[onetime.Receipt]{}, err
 	}
-	return v.share(ctx, r.Secret, terms{account, r.TTL, r.Passphrase, r.Recipients, r.ShareDomain})
+	return v.share(ctx, r.Secret, terms{account, caller.Network, r.TTL, r.Passphrase, r.Recipients, r.ShareDomain})
 }
 
 // Generate seals a random value: 24 letters and digits, none of which is mistaken for another, 139 bits.
@@ -41,7 +43,7 @@ func (v *Vault) Generate(ctx context.Context, caller onetime.Caller, r onetime.G
 	if err != nil {
 		return onetime.Pending[onetime.Receipt]{}, err
 	}
-	pending, err := v.share(ctx, value, terms{account, r.TTL, r.Passphrase, r.Recipients, r.ShareDomain})
+	pending, err := v.share(ctx, value, terms{account, caller.Network, r.TTL, r.Passphrase, r.Recipients, r.ShareDomain})
 	pending.Answer.Value = value
 	return pending, err
 }
@@ -117,7 +119,7 @@ func (v *Vault) newRecords(secretKey, receiptKey onetime.Sensitive, t terms) (Se
 func (v *Vault) sealSecret(ctx context.Context, key onetime.Sensitive, r SecretRecord, value onetime.Sensitive, t terms) ([]byte, error) {
 	body := []byte(value)
 	if t.passphrase != "" {
-		give, err := v.argon.take(ctx)
+		give, err := v.argon.take(ctx, t.network)
 		if err != nil {
 			return nil, err
 		}

@@ -62,6 +62,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -102,7 +103,7 @@ type Vault struct {
 	random  io.Reader
 	highest atomic.Int64 // the latest time that was seen, in Unix milliseconds
 	guesses *guesses
-	argon   argon
+	argon   *argon
 }
 
 // New returns a Vault over a Store. It refuses a keyring that lacks a server key with which the Store's records were
@@ -113,7 +114,7 @@ func New(ctx context.Context, config Config) (*Vault, error) {
 		clock:   config.Clock,
 		random:  config.Random,
 		guesses: newGuesses(),
-		argon:   newArgon(),
+		argon:   newArgon(runtime.GOMAXPROCS(0)),
 		rules: rules{
 			maxSecret:     cmp.Or(config.MaxSecret, DefaultMaxSecret),
 			minPassphrase: config.MinPassphrase,
