@@ -1,0 +1,99 @@
+package client_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/onetime-go/onetime"
+	"github.com/onetime-go/onetime/client"
+	"github.com/onetime-go/onetime/contract"
+)
+
+// answerOnce reads a request and writes an answer as it is.
+func answerOnce(answer string) func(net.Conn) {
+	return func(conn net.Conn) {
+		defer conn.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+			return
+		}
+		fmt.Fprint(conn, answer)
+		time.Sleep(50 * time.Millisecond) // for what reads after the end of an answer
+	}
+}
+
+// TestNothingOfARevealIsLost holds that what came can be had where the call fails: the server has deleted the secret.
+func TestNothingOfARevealIsLost(t *testing.T) {
+	const value = `{"secret_key":"k","share_domain":"","value":"mark"`
+	tests := []struct{ name, length, body string }{
+		{"broken off", "500", value},
+		{"longer than it says", "500", value + "}"},
+		{"value twice", "", `{"secret_key":"k","share_domain":"","value":"mark","VALUE":""}`},
+		{"field missing", "", `{"secret_key":"k","value":"mark"}`},
+		{"empty value", "", `{"secret_key":"k","share_domain":"","value":"","other":"mark"}`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if test.length == "" {
+				test.length = fmt.Sprint(len(test.body))
+			}
+			answer := "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + test.length + "\r\n\r\n" + test.body
+			c, err := client.New(raw(t, answerOnce(answer)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			secret, err := c.Reveal(t.Context(), onetime.RevealRequest{Key: "k"})
+			if err == nil {
+				t.Fatalf("revealed %q", secret.Value.Expose())
+			}
+			var broken *contract.Violation
+			var network *client.NetworkError
+			var body []byte
+			switch {
+			case errors.As(err, &broken):
+				body = broken.Body()
+			case errors.As(err, &network):
+				body = network.Body()
+			}
+			if !strings.Contains(string(body), "mark") {
+				t.Errorf("%v has the body %q", err, body)
+			}
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+				if text := fmt.Sprintf(verb, err); strings.Contains(text, "mark") || strings.Contains(text, "6d61726b") {
+					t.Errorf("%s shows the body: %s", verb, text)
+				}
+			}
+		})
+	}
+}
+
+// TestNothingIsLoggedOfAnAnswer holds that net/http logs nothing of an answer that is longer than it says.
+func TestNothingIsLoggedOfAnAnswer(t *testing.T) {
+	var logged bytes.Buffer
+	before := log.Writer()
+	log.SetOutput(&logged)
+	defer log.SetOutput(before)
+	const body = `{"secret_key":"k","share_domain":"","value":"a"}`
+	answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%smark-mark-mark", len(body), body)
+	for range 20 {
+		c, err := client.New(raw(t, answerOnce(answer)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Reveal(t.Context(), onetime.RevealRequest{Key: "k"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	log.SetOutput(before) // nothing writes to the buffer any more
+	if strings.Contains(logged.String(), "mark") {
+		t.Errorf("logged:\n%s", logged.String())
+	}
+}
