@@ -39,6 +39,12 @@ type keyringSource struct {
 	info fs.FileInfo
 }
 
+// unchanged tells whether the file is still the one that was read.
+func (s keyringSource) unchanged() bool {
+	is, err := os.Stat(s.path)
+	return err == nil && os.SameFile(s.info, is) && s.info.ModTime().Equal(is.ModTime()) && s.info.Size() == is.Size()
+}
+
 type serverKey struct {
 	id      KeyID
 	key     hiddenKey

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -145,24 +144,22 @@ func (v *Vault) ReloadKeys(ctx context.Context) error {
 	v.setting.Lock()
 	defer v.setting.Unlock()
 	file := v.keys.Load().file
-	if file.path == "" {
+	if file.path == "" || file.unchanged() {
 		return nil
 	}
-	if info, err := os.Stat(file.path); err == nil && unchanged(file.info, info) {
-		return nil
+	for {
+		keys, err := readKeyring(file.path)
+		if err == nil {
+			err = v.setKeys(ctx, keys)
+		}
+		if err == nil {
+			return nil
+		}
+		// The store may know of a key that came into the file after it was read.
+		if keys == nil || keys.file.unchanged() || ctx.Err() != nil {
+			return fmt.Errorf("the keyring has changed and was not taken up: %w", err)
+		}
 	}
-	keys, err := readKeyring(file.path)
-	if err == nil {
-		err = v.setKeys(ctx, keys)
-	}
-	if err != nil {
-		return fmt.Errorf("the keyring has changed and was not taken up: %w", err)
-	}
-	return nil
-}
-
-func unchanged(was, is os.FileInfo) bool {
-	return os.SameFile(was, is) && was.ModTime().Equal(is.ModTime()) && was.Size() == is.Size()
 }
 
 // meet is told of the key of every record that was read. If the keyring lacks it another server may have activated it
