@@ -41,9 +41,9 @@
 // # What is erased
 //
 // What is deleted is overwritten with zeros in the database. Older pages that hold it may stay in path-wal until the
-// next Sweep or Close moves all changes into the database and empties that file; a reader that stays open meanwhile,
-// such as a backup, puts this off until the Sweep after it. Nothing here erases what the file system, the disk or a
-// backup keeps.
+// next Sweep or Close moves all changes into the database and empties that file, however many callers read meanwhile. A
+// reader of another kind that stays open, such as a backup, puts this off until the Sweep after its end. Nothing here
+// erases what the file system, the disk or a backup keeps.
 package sqlitestore
 
 import (
