@@ -15,6 +15,7 @@ type journal struct {
 	problems []string
 	// faults says that servers may answer 500, which leaves open whether anything was done.
 	faults bool
+	failed int // how often they did
 }
 
 // An entry is a secret whose share was acknowledged.
@@ -37,6 +38,9 @@ func (j *journal) check(r reply, allowed ...int) bool {
 		if r.status == status {
 			return true
 		}
+	}
+	if r.status == 500 {
+		j.failed++
 	}
 	if r.status != 500 || !j.faults {
 		j.problems = append(j.problems, fmt.Sprintf("answered %d: %s", r.status, r.body))
