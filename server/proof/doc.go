@@ -7,7 +7,8 @@
 //	what was acknowledged outlasts kill -9            TestKill
 //	a first start may be killed at any moment         TestKillFirstStart
 //	SIGTERM answers what is under way                 TestTerminate
-//	what is gone leaves no bytes of its value         TestErasure, TestErasureBesideReader, TestErasureUnderLoad
+//	what is gone leaves no bytes of its value         TestErasure, TestErasureBesideReader, TestErasureUnderLoad,
+//	                                                  sqlitestore: TestOneChunkToAPage
 //	files hold no value, passphrase, key or token     TestNoMarkerInFiles
 //	an answer that is not in order consumes nothing   TestBrokenAnswers
 //	an altered database gives no wrong value          TestAlteredDatabase

@@ -113,20 +113,20 @@ func (s *search) in(t testing.TB, database string) (consumed, standing int) {
 	return consumed, standing
 }
 
-// churn shares secrets of random sizes, and reveals, burns and lets expire two thirds of them, in random order. It
-// sweeps now and then, as a server does.
+// churn shares secrets of random sizes, most of them small, so that one page may hold those of many. It reveals and burns three
+// quarters of them, in random order, and lets some of the others expire. It sweeps now and then, as a server does.
 func (f *fixture) churn(t testing.TB, secrets int) {
 	t.Helper()
 	const callers = 8
 	ctx := context.Background()
 	var wg sync.WaitGroup
 	for caller := range callers {
-		random := rand.New(rand.NewPCG(7, uint64(caller)))
+		random := rand.New(rand.NewPCG(rand.Uint64(), 0))
 		wg.Go(func() {
 			var standing []onetime.Receipt
 			for n := range secrets / callers {
 				pending, err := f.vault.Share(ctx, onetime.Caller{}, onetime.ShareRequest{
-					Secret: onetime.Sensitive(strings.Repeat("x", 1+random.IntN(vault.DefaultMaxSecret))),
+					Secret: onetime.Sensitive(strings.Repeat("x", 1+random.IntN(min(1<<random.IntN(15), vault.DefaultMaxSecret)))),
 					TTL:    time.Duration(1+random.IntN(4)) * time.Hour,
 				})
 				if err == nil {
@@ -137,11 +137,8 @@ func (f *fixture) churn(t testing.TB, secrets int) {
 					return
 				}
 				standing = append(standing, pending.Answer)
-				if random.IntN(2) == 0 {
-					i := random.IntN(len(standing))
-					f.consume(t, standing[i], random.IntN(2) == 0)
-					standing[i] = standing[len(standing)-1]
-					standing = standing[:len(standing)-1]
+				if random.IntN(3) == 0 {
+					standing = f.consumeOne(t, standing, random)
 				}
 				if caller == 0 && n%100 == 99 {
 					if err := f.vault.Sweep(ctx); err != nil {
@@ -149,10 +146,22 @@ func (f *fixture) churn(t testing.TB, secrets int) {
 					}
 				}
 			}
+			for len(standing) > secrets/callers/4 {
+				standing = f.consumeOne(t, standing, random)
+			}
 		})
 	}
 	wg.Wait()
 	f.pass(time.Hour + time.Minute) // some expire
+}
+
+// consumeOne consumes any of those that stand, and returns the others.
+func (f *fixture) consumeOne(t testing.TB, standing []onetime.Receipt, random *rand.Rand) []onetime.Receipt {
+	t.Helper()
+	i, last := random.IntN(len(standing)), len(standing)-1
+	f.consume(t, standing[i], random.IntN(2) == 0)
+	standing[i] = standing[last]
+	return standing[:last]
 }
 
 func (f *fixture) consume(t testing.TB, r onetime.Receipt, burn bool) {
