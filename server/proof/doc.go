@@ -14,6 +14,10 @@
 //	an altered database gives no wrong value          TestAlteredDatabase
 //	a disk that fails gives nothing away, and heals   TestDiskFull, TestReadOnly
 //
+// A value is gone from the files within 60 seconds of its end: the vault sweeps every 30, each sweep empties the log, also
+// under load, and takes what has expired with it. Somebody else who reads the database all the while, such as a backup,
+// puts that off until the sweep after the end of the reading.
+//
 // Tests named after planted bugs show that these find what they are for. The long versions run with ONETIME_SOAK=1,
 // which is what "make soak" sets.
 //
