@@ -83,3 +83,25 @@ func TestOneChunkToAPage(t *testing.T) {
 		t.Errorf("of %d pages of chunks %d have several, and %d something in their gap", pages, crowded, dirty)
 	}
 }
+
+// TestCloseLeavesTheDatabaseAlone holds that Close moves everything into the database: what was consumed is not in a log
+// that stays behind.
+func TestCloseLeavesTheDatabaseAlone(t *testing.T) {
+	store := openFile(t)
+	if err := store.AddServerKey(t.Context(), vault.KeyID{1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.ServerKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var name string
+	if err := store.writer.session.conn.QueryRowContext(t.Context(), `SELECT file FROM pragma_database_list`).Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := filepath.Glob(name + "*"); err != nil || len(files) != 1 {
+		t.Errorf("Close leaves %v, %v, want the database alone", files, err)
+	}
+}
