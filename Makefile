@@ -1,7 +1,7 @@
 # Everything that is done with this module. "make" alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run generate test check bench
+.PHONY: help run generate test soak check bench
 
 # The race detector needs a C compiler, which a machine with Go may lack.
 RACE := $(if $(shell command -v "$$(go env CC)"),-race,$(info no C compiler: the race detector is off))
@@ -17,6 +17,9 @@ generate: ## make gen/ from openapi.yaml
 
 test: ## run all tests, with the race detector
 	go test $(RACE) ./...
+
+soak: ## run the long versions of the tests that prove the vault's promises (ONETIME_SOAK=1)
+	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v ./server/proof ./server/storetest ./server/sqlitestore -run 'Link|Histories|Kill|Terminate|Erasure|Disk'
 
 check: ## regenerate and compare, format, vet, staticcheck, tidy, import directions
 	go generate ./...

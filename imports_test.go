@@ -22,6 +22,7 @@ func TestImports(t *testing.T) {
 		"/server/vault":       {""},
 		"/server/sqlitestore": {"", "/server/vault"},
 		"/server/storetest":   {"", "/server/vault"},
+		"/server/proof":       {},
 	}
 	for _, pkg := range list(t, "./...") {
 		name, _ := strings.CutPrefix(pkg, module)

@@ -13,9 +13,9 @@ const applicationID = 0x6f6e6574
 // schema holds the steps that make a database, in order. One that went through the first n has version n. A step is
 // never changed once it was released.
 var schema = [...]string{
-	// Sealed values are kept apart, in rows of one size under ever growing numbers: such a table is only appended to,
-	// so that no page is rebalanced and leaves copies behind that secure_delete does not know of. The rows of one
-	// secret are consecutive. An index by account ends in the row's number, which is the order of Recent.
+	// Sealed values are kept apart, in rows of one size under ever growing numbers, each on a page of its own: see
+	// pageSize. The rows of one secret are consecutive. An index by account ends in the row's number, which is the order
+	// of Recent.
 	`
 	CREATE TABLE chunks (
 		number INTEGER PRIMARY KEY AUTOINCREMENT,

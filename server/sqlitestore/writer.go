@@ -10,6 +10,11 @@ import (
 // maxBatch bounds how many changes one transaction holds, and so how long the first of them waits for the last.
 const maxBatch = 256
 
+// checkpointWait is how long a checkpoint waits for each of the readers that it meets. It outlasts reads of this package,
+// of which there is always one under load: without it the log would never be emptied then. New readers do not prolong
+// it, since they need the log no more once all of it has been moved.
+const checkpointWait = 250 * time.Millisecond
+
 // A writer is the goroutine through which all changes go. What it costs to write is syncing the disk, and one sync
 // serves all changes of a transaction; so it commits together what waits together.
 type writer struct {
@@ -19,7 +24,7 @@ type writer struct {
 	db      database
 	pool    *sql.DB
 
-	// checkpoints has a connection that does not wait for locks: a reader that stays open would else keep the
+	// checkpoints has a connection that waits for checkpointWait only: a reader that stays open would else keep the
 	// writer waiting with it.
 	checkpoints *sql.DB
 
@@ -43,7 +48,7 @@ func newWriter(ctx context.Context, db database) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	checkpoints, err := db.connect(1, 0)
+	checkpoints, err := db.connect(1, checkpointWait)
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
