@@ -49,3 +49,21 @@ func squeeze(code string) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// TestReadmeNamesDependencies holds that each direct dependency has its reason there.
+func TestReadmeNamesDependencies(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(modules), "\n") {
+		module, _, required := strings.Cut(strings.TrimSpace(line), " v")
+		if required && !strings.Contains(line, "// indirect") && !strings.Contains(string(readme), "`"+module+"`") {
+			t.Errorf("the README does not say why %s is needed", module)
+		}
+	}
+}
