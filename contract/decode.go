@@ -34,8 +34,7 @@ const maxDepth = 100
 
 // DecodeJSON decodes one JSON text. It is stricter than encoding/json: nothing may follow the text, it must be UTF-8,
 // and no object may hold a name twice, not in upper and lower case either, since two readers of it could see two different
-// values. Numbers come as
-// json.Number, so that none loses digits. An error holds no part of the text.
+// values. Numbers come as json.Number, so that none loses digits. An error holds no part of the text.
 func DecodeJSON(body []byte) (any, error) {
 	if !utf8.Valid(body) {
 		return nil, errUTF8
@@ -76,34 +75,44 @@ func decodeJSONValue(dec *json.Decoder, depth int) (any, error) {
 }
 
 func decodeJSONObject(dec *json.Decoder, depth int) (any, error) {
-	object, names := map[string]any{}, map[string]bool{}
+	object := map[string]any{}
+	var others map[string]bool // the folded forms of names that are not folded: there are hardly ever any
 	for dec.More() {
-		name, err := dec.Token()
+		token, err := dec.Token()
 		if err != nil {
 			return nil, err
 		}
+		name := token.(string)
 		value, err := decodeJSONValue(dec, depth-1)
 		if err != nil {
 			return nil, err
 		}
-		folded := fold(name.(string))
-		if names[folded] {
+		folded := fold(name)
+		if _, twice := object[folded]; twice || others[folded] {
 			return nil, errJSONTwice
 		}
-		names[folded] = true
-		object[name.(string)] = value
+		if folded != name {
+			if others == nil {
+				others = map[string]bool{}
+			}
+			others[folded] = true
+		}
+		object[name] = value
 	}
 	_, err := dec.Token() // the closing brace
 	return object, err
 }
 
 // fold makes names equal that encoding/json takes for each other, which a reader of what was checked may use: it reads
-// "Value" into the field for "value", too.
+// "Value" into the field for "value", too. Names as APIs write them, in lower case, are folded already.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		least := r
 		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
 			least = min(least, next)
+		}
+		if 'A' <= least && least <= 'Z' {
+			return least + 'a' - 'A'
 		}
 		return least
 	}, name)
