@@ -12,20 +12,6 @@ import (
 	"github.com/onetime-go/onetime/contract"
 )
 
-// admit finds out who calls, and turns away who may not.
-func (cs callers) admit(c echo.Context, op *contract.Operation) error {
-	caller, err := cs.identify(c)
-	if err != nil {
-		return err
-	}
-	if caller.Account == nil && op.RequiresCredentials() {
-		return onetime.ErrUnauthorized
-	}
-	r := c.Request()
-	c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
-	return nil
-}
-
 type callerKey struct{}
 
 // callerOf returns who sent a request, from the context that its handler gets.
@@ -61,6 +47,20 @@ func trust(networks []netip.Prefix) []echo.TrustOption {
 		}))
 	}
 	return options
+}
+
+// admit finds out who calls, and turns away who may not.
+func (cs callers) admit(c echo.Context, op *contract.Operation) error {
+	caller, err := cs.identify(c)
+	if err != nil {
+		return err
+	}
+	if caller.Account == nil && op.RequiresCredentials() {
+		return onetime.ErrUnauthorized
+	}
+	r := c.Request()
+	c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
+	return nil
 }
 
 func (cs callers) identify(c echo.Context) (onetime.Caller, error) {

@@ -59,7 +59,7 @@ func refuseQuery(r *http.Request, op *contract.Operation) error {
 
 func refused(op *contract.Operation, v contract.Violation) error {
 	v.Direction, v.Operation = contract.Request, op.ID
-	return &echo.HTTPError{Code: http.StatusBadRequest, Message: v.Message(), Internal: &v}
+	return refusedFor(&v)
 }
 
 func normalize(r *http.Request, op *contract.Operation, body []byte) ([]byte, error) {

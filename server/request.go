@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -28,7 +29,7 @@ func (k *checker) checkRequest(c echo.Context, op *contract.Operation) error {
 	}
 	form, err := op.CheckRequest(r, k.pathParams(c, op), body)
 	if v := (*contract.Violation)(nil); errors.As(err, &v) {
-		return &echo.HTTPError{Code: http.StatusBadRequest, Message: v.Message(), Internal: v}
+		return refusedFor(v)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
@@ -37,6 +38,11 @@ func (k *checker) checkRequest(c echo.Context, op *contract.Operation) error {
 		r.PostForm, r.Form = nonNil(form), nonNil(form)
 	}
 	return nil
+}
+
+// refusedFor is the answer to a request that breaks the contract.
+func refusedFor(v *contract.Violation) *echo.HTTPError {
+	return &echo.HTTPError{Code: http.StatusBadRequest, Message: v.Message(), Internal: v}
 }
 
 func nonNil(form url.Values) url.Values {
@@ -84,9 +90,10 @@ var errBodyUnread = errors.New("server: the request's body could not be read")
 // other names for them than the document, or parts of its own, the path is read once more.
 func (k *checker) pathParams(c echo.Context, op *contract.Operation) map[string]string {
 	names := c.ParamNames()
-	if len(names) != strings.Count(op.Path, "{") {
-		_, matched := k.match(c.Request())
-		return matched
+	unknown := func(name string) bool { return !strings.Contains(op.Path, "/{"+name+"}") }
+	if len(names) != strings.Count(op.Path, "{") || slices.ContainsFunc(names, unknown) {
+		_, params := k.match(c.Request())
+		return params
 	}
 	params := make(map[string]string, len(names))
 	for _, name := range names {
@@ -97,10 +104,6 @@ func (k *checker) pathParams(c echo.Context, op *contract.Operation) map[string]
 			}
 		}
 		params[name] = value
-		if !strings.Contains(op.Path, "/{"+name+"}") {
-			_, matched := k.match(c.Request())
-			return matched
-		}
 	}
 	return params
 }

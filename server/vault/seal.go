@@ -87,8 +87,12 @@ func millis(t time.Time) uint64 {
 	return uint64(t.UnixMilli())
 }
 
-// aeadFor derives the key for one kind of seal from a bearer key and the server key.
-func aeadFor(kind string, bearer []byte, server serverKey) (cipher.AEAD, error) {
+// aead derives the key for one kind of seal from a bearer key and a server key.
+func (v *Vault) aead(kind string, bearer []byte, id KeyID) (cipher.AEAD, error) {
+	server, err := v.keys.Load().find(id)
+	if err != nil {
+		return nil, err
+	}
 	key, err := hkdf.Key(sha256.New, bearer, server.key(), kind, chacha20poly1305.KeySize)
 	if err != nil {
 		return nil, fmt.Errorf("vault: derive a key: %w", err)
@@ -117,11 +121,7 @@ func open(aead cipher.AEAD, sealed, associated []byte) ([]byte, bool) {
 
 // seal seals under a bearer key and the server key that the facts name.
 func (v *Vault) seal(kind string, bearer []byte, f facts, plaintext []byte) ([]byte, error) {
-	server, err := v.keys.Load().find(f.keyID)
-	if err != nil {
-		return nil, err
-	}
-	aead, err := aeadFor(kind, bearer, server)
+	aead, err := v.aead(kind, bearer, f.keyID)
 	if err != nil {
 		return nil, err
 	}
@@ -130,11 +130,7 @@ func (v *Vault) seal(kind string, bearer []byte, f facts, plaintext []byte) ([]b
 
 // unseal is the reverse of seal. It fails with ErrDamaged.
 func (v *Vault) unseal(kind string, bearer []byte, f facts, sealed []byte) ([]byte, error) {
-	server, err := v.keys.Load().find(f.keyID)
-	if err != nil {
-		return nil, err
-	}
-	aead, err := aeadFor(kind, bearer, server)
+	aead, err := v.aead(kind, bearer, f.keyID)
 	if err != nil {
 		return nil, err
 	}

@@ -36,67 +36,52 @@ var errChanged = errors.New("vault: the account is being changed by somebody els
 // key, once for every new server key.
 const replaceTries = 3
 
-// replace has an account sealed anew, from what it is when it is read.
-func (v *Vault) replace(ctx context.Context, seal func() (was, is AccountRecord, err error)) error {
+// replaceToken seals an account's key under a new token, which it returns. The account and its key are asked for again if
+// the account was changed meanwhile.
+func (v *Vault) replaceToken(ctx context.Context, current func() (AccountRecord, []byte, error)) (onetime.Sensitive, error) {
+	token, err := randomText(v.random, base36, tokenLength)
+	if err != nil {
+		return "", err
+	}
 	for range replaceTries {
-		was, is, err := seal()
+		was, key, err := current()
 		if err != nil {
-			return err
+			return "", err
+		}
+		is, err := v.wrap(was, token, key)
+		if err != nil {
+			return "", err
 		}
 		done, err := v.store.UpdateAccount(ctx, was, is)
 		if err != nil {
-			return fmt.Errorf("vault: change account: %w", v.stored(ctx, err))
+			return "", fmt.Errorf("vault: change account: %w", v.stored(ctx, err))
 		}
 		if done {
-			return nil
+			return token, nil
 		}
 	}
-	return errChanged
+	return "", errChanged
 }
 
 // RotateToken gives an account a new API token, which it returns, in exchange for the old one. The old one is good for
 // nothing from then on; the list of recent receipts stays. For a wrong token, and for an address that has no account,
 // it returns ErrUnauthorized.
 func (v *Vault) RotateToken(ctx context.Context, email string, old onetime.Sensitive) (onetime.Sensitive, error) {
-	token, err := randomText(v.random, base36, tokenLength)
-	if err != nil {
-		return "", err
-	}
-	err = v.replace(ctx, func() (was, is AccountRecord, err error) {
-		was, key, err := v.unwrap(ctx, email, old)
-		if err == nil {
-			is, err = v.wrap(was, token, key)
-		}
-		return was, is, err
-	})
-	if err != nil {
-		return "", err
-	}
-	return token, nil
+	return v.replaceToken(ctx, func() (AccountRecord, []byte, error) { return v.unwrap(ctx, email, old) })
 }
 
 // ReplaceLostToken gives an account a new API token, which it returns. The old one is good for nothing from then on. What
 // it opened stays closed: the list of recent receipts is empty afterwards. For an address that has no account it returns
 // ErrNoRecord.
 func (v *Vault) ReplaceLostToken(ctx context.Context, email string) (onetime.Sensitive, error) {
-	token, err := randomText(v.random, base36, tokenLength)
-	if err != nil {
-		return "", err
-	}
 	var key [keySize]byte
 	if _, err := io.ReadFull(v.random, key[:]); err != nil {
 		return "", fmt.Errorf("vault: draw random bytes: %w", err)
 	}
-	err = v.replace(ctx, func() (was, is AccountRecord, err error) {
-		if was, err = v.account(ctx, email); err == nil {
-			is, err = v.wrap(was, token, key[:])
-		}
-		return was, is, err
+	return v.replaceToken(ctx, func() (AccountRecord, []byte, error) {
+		r, err := v.account(ctx, email)
+		return r, key[:], err
 	})
-	if err != nil {
-		return "", err
-	}
-	return token, nil
 }
 
 // RemoveAccount deletes an account. Its token is good for nothing from then on. What was shared with it can be revealed
@@ -106,7 +91,11 @@ func (v *Vault) RemoveAccount(ctx context.Context, email string) error {
 	if err != nil {
 		return err
 	}
-	if err := v.store.RemoveAccount(ctx, r.ID); err != nil {
+	return v.removeAccount(ctx, r.ID)
+}
+
+func (v *Vault) removeAccount(ctx context.Context, id AccountID) error {
+	if err := v.store.RemoveAccount(ctx, id); err != nil {
 		return fmt.Errorf("vault: remove account: %w", err)
 	}
 	return nil
@@ -142,8 +131,5 @@ func (v *Vault) BurnAccount(ctx context.Context, email string) (burned int, err 
 			break
 		}
 	}
-	if err := v.store.RemoveAccount(ctx, r.ID); err != nil {
-		return burned, fmt.Errorf("vault: remove account: %w", err)
-	}
-	return burned, nil
+	return burned, v.removeAccount(ctx, r.ID)
 }
