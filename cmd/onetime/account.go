@@ -39,7 +39,7 @@ list of receipts, and who loses it loses that list.`,
 	return cmd
 }
 
-func addAccount(cmd *cobra.Command, data, email string) (err error) {
+func addAccount(cmd *cobra.Command, data, email string) error {
 	if a, err := mail.ParseAddress(email); err != nil || a.Address != email { // before a data folder is made
 		return usageError{errors.New("that is not an e-mail address, such as name@example.com")}
 	}
@@ -50,19 +50,16 @@ func addAccount(cmd *cobra.Command, data, email string) (err error) {
 	if err := leadsSomewhere(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	v, store, err := openVault(cmd.Context(), folder, vault.Config{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	token, err := v.AddAccount(cmd.Context(), email)
-	if errors.Is(err, vault.ErrExists) {
-		return usageError{errors.New("there is an account with this e-mail address")}
-	}
-	if err != nil {
-		return err
-	}
-	return printOnce(cmd.OutOrStdout(), "the token", token, token.Expose()+"\n")
+	return inFolder(cmd.Context(), folder, func(v *vault.Vault, _ *sqlitestore.Store) error {
+		token, err := v.AddAccount(cmd.Context(), email)
+		if errors.Is(err, vault.ErrExists) {
+			return usageError{errors.New("there is an account with this e-mail address")}
+		}
+		if err != nil {
+			return err
+		}
+		return printOnce(cmd.OutOrStdout(), "the token", token, token.Expose()+"\n")
+	})
 }
 
 // noAccount says what is wrong with the argument if there is no such account.

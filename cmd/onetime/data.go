@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -28,15 +29,23 @@ func addDataFlag(cmd *cobra.Command, folder *string) {
 
 const defaultDataHint = "onetime in the user's data folder"
 
+// folderOf returns the folder that --data names.
+func folderOf(flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	parent, err := userDataFolder()
+	if err != nil {
+		return "", usageError{fmt.Errorf("find the user's data folder: %w; give one with --data", err)}
+	}
+	return filepath.Join(parent, "onetime"), nil
+}
+
 // dataFolder returns the folder to use, and makes it, for its owner only.
 func dataFolder(flag string) (string, error) {
-	folder := flag
-	if folder == "" {
-		parent, err := userDataFolder()
-		if err != nil {
-			return "", usageError{fmt.Errorf("find the user's data folder: %w; give one with --data", err)}
-		}
-		folder = filepath.Join(parent, "onetime")
+	folder, err := folderOf(flag)
+	if err != nil {
+		return "", err
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", fmt.Errorf("make the data folder: %w", err)
@@ -55,6 +64,37 @@ func userDataFolder() (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	return filepath.Join(home, ".local", "share"), err
+}
+
+// withVault opens the vault of a data folder for as long as do runs. It makes none.
+func withVault(ctx context.Context, data string, do func(string, *vault.Vault, *sqlitestore.Store) error) error {
+	folder, err := folderWithDatabase(data)
+	if err != nil {
+		return err
+	}
+	return inFolder(ctx, folder, func(v *vault.Vault, store *sqlitestore.Store) error { return do(folder, v, store) })
+}
+
+// inFolder opens the vault of a folder for as long as do runs, and makes what is missing.
+func inFolder(ctx context.Context, folder string, do func(*vault.Vault, *sqlitestore.Store) error) (err error) {
+	v, store, err := openVault(ctx, folder, vault.Config{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return do(v, store)
+}
+
+// folderWithDatabase returns the data folder, and refuses one in which no server has been.
+func folderWithDatabase(data string) (string, error) {
+	folder, err := folderOf(data)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(folder, databaseFile)); errors.Is(err, fs.ErrNotExist) {
+		return "", usageError{fmt.Errorf("there is no database in %s; give the folder of a server with --data", folder)}
+	}
+	return folder, nil
 }
 
 // openVault opens the store and the keyring of a folder, and the vault over them. The caller closes the store.

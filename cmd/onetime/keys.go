@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,35 +44,6 @@ func withRing(ctx context.Context, data string, do func(ring) error) error {
 	return withVault(ctx, data, func(folder string, v *vault.Vault, store *sqlitestore.Store) error {
 		return do(ring{filepath.Join(folder, keyringFile), v, store})
 	})
-}
-
-// withVault opens the vault of a data folder for as long as do runs. It makes none.
-func withVault(ctx context.Context, data string, do func(string, *vault.Vault, *sqlitestore.Store) error) (err error) {
-	folder, err := folderWithDatabase(data)
-	if err != nil {
-		return err
-	}
-	v, store, err := openVault(ctx, folder, vault.Config{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	return do(folder, v, store)
-}
-
-// folderWithDatabase returns the data folder, and refuses one in which no server has been.
-func folderWithDatabase(data string) (string, error) {
-	folder := data
-	if data == "" {
-		var err error
-		if folder, err = dataFolder(data); err != nil {
-			return "", err
-		}
-	}
-	if _, err := os.Stat(filepath.Join(folder, databaseFile)); errors.Is(err, fs.ErrNotExist) {
-		return "", usageError{fmt.Errorf("there is no database in %s; give the folder of a server with --data", folder)}
-	}
-	return folder, nil
 }
 
 func newKeysList() *cobra.Command {
@@ -128,30 +94,6 @@ func useOf(uses []vault.KeyUse, id vault.KeyID) vault.KeyUse {
 	return vault.KeyUse{ID: id}
 }
 
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-// printTable aligns columns for people, and separates them by tabs for programs.
-func printTable(out io.Writer, heading []string, rows [][]string) error {
-	var w io.Writer = out
-	flush := func() error { return nil }
-	if isTerminal(out) {
-		aligned := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		w, flush = aligned, aligned.Flush
-		rows = slices.Insert(rows, 0, heading)
-	}
-	for _, row := range rows {
-		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
-			return err
-		}
-	}
-	return flush()
-}
-
 func newKeysAdd() *cobra.Command {
 	var data string
 	cmd := &cobra.Command{
@@ -174,11 +116,6 @@ output. Copy the keyring to every server that uses it before you activate the ke
 	}
 	addDataFlag(cmd, &data)
 	return cmd
-}
-
-// hint prints what people may want to know, and programs not.
-func hint(cmd *cobra.Command, format string, args ...any) {
-	fmt.Fprintf(cmd.ErrOrStderr(), "onetime: "+format+"\n", args...)
 }
 
 func newKeysActivate() *cobra.Command {

@@ -19,8 +19,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"text/tabwriter"
+	"time"
 	"unicode"
+
+	"github.com/spf13/cobra"
 
 	"github.com/onetime-go/onetime"
 	"github.com/onetime-go/onetime/client"
@@ -105,4 +110,33 @@ func judge(err error) (code int, hint string) {
 		return exitNetwork, "is ONETIME_HOST the right server?"
 	}
 	return exitOther, ""
+}
+
+// hint prints what people may want to know, and programs not.
+func hint(cmd *cobra.Command, format string, args ...any) {
+	fmt.Fprintf(cmd.ErrOrStderr(), "onetime: "+format+"\n", args...)
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// printTable aligns columns for people, and separates them by tabs for programs.
+func printTable(out io.Writer, heading []string, rows [][]string) error {
+	var w io.Writer = out
+	flush := func() error { return nil }
+	if isTerminal(out) {
+		aligned := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		w, flush = aligned, aligned.Flush
+		rows = slices.Insert(rows, 0, heading)
+	}
+	for _, row := range rows {
+		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
+			return err
+		}
+	}
+	return flush()
 }
