@@ -250,11 +250,17 @@ type BadRequest = Error
 // Forbidden defines model for Forbidden.
 type Forbidden = Error
 
+// Generated defines model for Generated.
+type Generated = Receipt
+
 // InternalServerError defines model for InternalServerError.
 type InternalServerError = Error
 
 // NotFound defines model for NotFound.
 type NotFound = Error
+
+// Shared defines model for Shared.
+type Shared = Receipt
 
 // TooManyRequests defines model for TooManyRequests.
 type TooManyRequests = Error
@@ -2251,7 +2257,7 @@ type V1CreateResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Receipt
+	JSON200 *Shared
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -2271,7 +2277,7 @@ type V1CreateResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r V1CreateResponse) GetJSON200() *Receipt {
+func (r V1CreateResponse) GetJSON200() *Shared {
 	return r.JSON200
 }
 
@@ -2348,7 +2354,7 @@ type V1GenerateResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Receipt
+	JSON200 *Generated
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -2368,7 +2374,7 @@ type V1GenerateResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r V1GenerateResponse) GetJSON200() *Receipt {
+func (r V1GenerateResponse) GetJSON200() *Generated {
 	return r.JSON200
 }
 
@@ -3454,7 +3460,7 @@ type V1ShareResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Receipt
+	JSON200 *Shared
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -3474,7 +3480,7 @@ type V1ShareResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r V1ShareResponse) GetJSON200() *Receipt {
+func (r V1ShareResponse) GetJSON200() *Shared {
 	return r.JSON200
 }
 
@@ -4120,7 +4126,7 @@ func ParseV1CreateResponse(rsp *http.Response) (*V1CreateResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Receipt
+		var dest Shared
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4208,7 +4214,7 @@ func ParseV1GenerateResponse(rsp *http.Response) (*V1GenerateResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Receipt
+		var dest Generated
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5116,7 +5122,7 @@ func ParseV1ShareResponse(rsp *http.Response) (*V1ShareResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Receipt
+		var dest Shared
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5248,75 +5254,113 @@ func ParseV1StatusResponse(rsp *http.Response) (*V1StatusResponse, error) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F3/c9s2sv9XMHxvpk2HlpTEd73olzdumt7lNU06sT0385JMBJErEScS4AGgFV5G//ubXYBfRVmya7tp",
-	"o5/qiASw2K+fXSzYz0GkslxJkNYE089BzjXPwIKmf/0MJf4nBhNpkVuhZDANLhJgKyiZWjDODEQaLPvW",
-	"KqbhCnj6iCntHmmIQOTumUnUGh/MCy0fjdibnP+7gBE7Y8ZqIZfMJtwyYZhUlvFqdpsIwwzoK9D4jEuz",
-	"Bg0xS8UKGJclK+RKqrXE90N2OjkdBWEgkMSc2yQIA8kzCKbBCsogDDT8uxAa4mBqdQFhYKIEMo7bs2WO",
-	"rzlSgk0YfDoxII2w4grc25uNGw/G/qBiAcScHwot8b+RkhakxT95nqci4sio8aeT9Xp9slA6Oyl0CjJS",
-	"MS7+ubXwf2tYBNPgv8aNDMbuqRnj7G/dksEG198WQs6NyRPNDYRsnYAGpiQQFwFiiEdbm96EwYsst+X9",
-	"Ue2mH6D3jOGcbC1sogrLFgLS2CDZIkqQZNQRXjKp2Ly0YAZp/ztI0NzC/ZFfrXAN4/+h1kjsCiBnNgG2",
-	"9ENibwqDlL8l07g/ut3896Au5wnX98hvmn4P2d7DcBmzpMV7McRpMlOTK2m8ifK4mn33Hv5llLyBhmut",
-	"9C5avY9gsQLnyzJuo8Q5Mlxd88iGqDYavLdLyPuhg+QaQnSRnJwkS3m0MkxY05LbCJ0TOoZz4smd7ak1",
-	"5fVCEIbFkIKFeMTcfp2L50gpM5bLGHe1JkJ/Unou4hjkQ/AeGczTFDTLyI2gDIjvRMpLaUFLnp5TMHHT",
-	"3DtR5yoDJ981SMvWWsklU5K8hotqI/bSGpaqJUu4cb/zDBjgjB9FTKS/VvYnVcj4/um9bEfTOrJXkXmp",
-	"ZKWfLtCTL2e82pdmmTAGd9vT17dOR+6M/mq+nSZIj2lpp9N7ne/N1u9Meq25VOGtETjJubIgotByW5i7",
-	"o81Nt5MqfSUi8jxFHpJHRdIiDTFIK3hqQiYWhKwQaDED0oaMa2BaLBPH0gulfuGy9F7VPIBpK8UyJCnS",
-	"QBOb0CugQaVz2teonBmxC10yvuQCfagFjWEiAR57SPsWrC5PzhYW9Da0PYdIoQuziq25sGwOC6WBuCTh",
-	"k2VWlzhds6VMSJEVWTCdhBWMFNLCEmgvmzC4lLywidLiP/AAJvy8ESXJrTJJF+5tAqUTp4+aZM+1qEkh",
-	"8DHxlKR9KXOtIjCGz1N42BBKkRNMN3ayeWHZXANfGfRDRQouT6jsq7K4GbnQGcMEACPAppJZDdxbsCDX",
-	"KgdtParHpYQsYN8mnlfvbcKgUb+9AFNcgfy1eR0p83qj5v+CyG5H+C55zrN8NInSdjWUnf0ktLHsbyxK",
-	"OHIMtGlYhEO/Mc7BW8UspCnLQeUpeL4hIFxzQwjEIcJubjSUGoWBsR6UH+a226jtnR8cbm3swwBjnrdk",
-	"00svoghyBOELzD7TGDSLUoEEYIxFZsgl1IBre2PtzOiAxKU1gacOObNUJ82sRWQ/b2jeCm10BQnVz93l",
-	"fhYyRoHR45CZIkoQXc0qGDAjmyWHhFDBi5YsgSI1SU+rFcjBTVbQYnvh12gqztpcos1EG6p8QzhlcE5i",
-	"yXCZgB7VRHrLrhAFt2zBi9R2s5HBJTJ0QcsBuf+T9tzAK3Rha/zNKharkNTBafjAvD1NrBYZ0rx+Yrgl",
-	"zsNdwGtYtx0A0hCJXHiver0J0eIQv61HoPVh5vAxVhkX8uAZKPH60Y1BF2TTg4deXLwadlt93zaoEQ2f",
-	"um5pxM7mFISUZoCW6JVCWMJMUkk41B11GTysMghiERKwrDCWIe5lczAiBgfDV1BuE4S6dBM6WsC3F2IQ",
-	"yUA8RBrIFk/ImEm8ccgupfiEvyM+QQoy/skhj2eTyfePnz178pfT708nz549DhtQcrL9TBZp6oK5q4L1",
-	"QUsYRIWxQw7ixUnGRcp4HGswdVDhUaQK6Y3a0draQchmXCo5I95xyfAfZaaKKlkbNPaEm4/5NQK8moye",
-	"nNbub9a8+rGy5llr3rlSKXDSckHYaCGGkF9v0gwsj7nlH1dQzg4VeHvQgGdvFTV9kuL8k8fg3GLokml5",
-	"4+W89e6AsuQNW4syY0WaolVRaEzFFSr9GhMDjk4evagrPHgtzHh5rwpX76PQA/s4mxuVFhbY5dtXTSSh",
-	"nXxjWM6XQNtIVBqb3kO04mAnBdfydkCpBs3VJoAZccur5VpZiKxp+7ZBbfR0Dktvlzpam87uVRgVVYOy",
-	"2EVVoR1Vt+E0LXh1qDd0md+WP6x8tZAMrkCXTJFgCFv+BnYNsqeJ1V1y38xNVKD7g46jxIz0xVb8EBYy",
-	"M3j24H/gWvOys6LZK4/61dnNlvDQ+wbu0Y+4iXNshlzjGpu4YRUZFVOyCcQygm19cNrjqhmY8gtjzQ1p",
-	"OsR/1qu2vGebLtGnB20BMYzER75+5tRyLQzcnw13E5Hq5dFr/8c7Ie1fTz+0XzsRWa60wyncJsE0WAqb",
-	"FPNRpLKx4rk4iVQMS5DjeulNe7hZifxEEd94epIrpET3eXzF02J/LKe3DlepHvLt1UIKY1XG3ONKvVIh",
-	"V+FePHdoTntOLzX4+RoNoirLUnOJSSrm3i3k+1xJY7m09+rYizzeBzpxNyzlpsqXHxJ17tCPi84JG700",
-	"Ym9kWlbZqc9VrapfO0x7ermfB709DBfW1YkKsjd8dELvobCeTrbjRQd+dtx6FwoMZZ8+kyBvXrv1g4ot",
-	"285+IIncB/WtYgZ8sRgNiFkVMoOBlqfMQM6ddOYli1SWoWd8DRAbAvwuPRg0scFkdI8ZV3gZybhJhtZe",
-	"DhPYg919xks0jJIVEjPGEfuexbw0VCefuwK5W1tpNhmxH7QqlgkCEat8IaIp/pP5G/btXyeVSSFr3YRU",
-	"1nk6cZO7k5Wae49CJpHbTMOiMBBPezh3hqiQGRpZ1YC8q7lT8NM9Zf4SK6f9A5/B2unquqYWkr/KQULM",
-	"RH2Cgz80x7VclixTGr6EOHWN39xKPg53h27WDmjrbWPITXVO87+kClldS99mkqVjnfr8/fLip5O/jdiZ",
-	"ZZkylj2ehJPJxLWkVEe3eTFPRVQdppGBCfkK5BKh0+PbacRD1ew6hXfHlUFBVuCny6+ZhPVsSidjQi5H",
-	"lHAQ2p1N68RsxGZXAtb0m2teWLojBWdTIR3Nt152Jw2zaXUqWvvZGXzKqZYz9T9hPmBpzlQswIoMRmym",
-	"dJ5wN4E7oI54YaBqDEPhgET/9i6QsA5a2WYYODKDMHAk4KtuxSAMqmlb3GlMrjmz7Sp4qiKeDrDtFZfL",
-	"AtmgFszXmE2rsg9ythOBFmZICioTkqczl13Y/sHu/kK3nzmsKN5WAWc0hRa2PEddchuccyOiswL1fMiU",
-	"4NoCITesMKAJ64ckxrNfXzKrViDxGXqHtdJxfbxK1RJcsNlOYm3ujg2FXKiBGI4G0u5coGDMuActFBqV",
-	"XhnK2Ebv5Xt5bhW1H/Im3K+oGqYwGBjX5PLdd/7hCsrvvmNLBaZC8K6IHPpjB0VB2lWihGURl1WrhE3g",
-	"vaxSW1rdz1zV5NzUCDR89G8VBafUW5OotQ/vc4haRz+t9ihckHqHhB29lz8oBBEa2By4Bt0+5p/WxKKZ",
-	"GDp5wcFoOjT2fXU+aljEtS5Z09xFx2HGbZlLH6LmKi6piw/VoApa2Yi9oGJMdZ5k2P+ev3k9YhciA3c+",
-	"jekFMYbA0LeXF88fhSwutDvop1fqEs/fX1zQov94cfajx0ORkqbIqBfUnesh5bOxZ+qsoigqtEacWKWZ",
-	"xMXOISGVo9lsnGtxxS3MaKHZuML2M0RcGtyZG0I1iVxN+JVQhR69ly9l07yz5iUDHiXMpbb1CVjTD6sh",
-	"B24JHjsi6B3H0XklNJ6uURcQYY7eYyaRigiki52+rfWXlxcUB4RFrxO8keQUmcNAaF3o5EAbn2k/xpfR",
-	"C/NcBNPg6WgyehqElPKTdY95LsZXj8e8sEmUQLTCH5dDcfOM5GlcH26VORbk4p3kGs8U9RoSqJHEbfV0",
-	"8rhbD6mHv4yJ3o8NJb22vieTya7QV79X98KEwenk8f7XO40aNOjp/kFNixuNON0/om7n2oTBXw7ZxlDr",
-	"Wts/B9N3Hc/87sPmQxiYIsu4LhFeIgPbckB/ypfGQQCKG8EHnLCSv0t1KbwpMyB99Jlovm3Pw71GkOtC",
-	"314fcDj83FTnCWO3anvt5kJrIF1UXeCd/H7EzupsyKVkYOmoAnSNBih3k7tOmbaUy2+z3ddd7pZGq/Xb",
-	"Na0Gm9voZCsvPz3k/Vb/6hesx6dPnhxCV7uViEY92z+q3252j1YTfu4aTg9NfOt8dRVDCME/6tgSvma6",
-	"trRsdawPW9MvBDg401zGKnMVrpAZZ2OCYNNuS2uVAdCSWq0bztiUTEsKVoR9GiN0dbQhq6gJvoVd1O35",
-	"R9P4Skyjf/dhnzlUeIoQmsvma4CRa4hcgdqViHd29vYzi5BJWIOxbCG0sSN2VgMtYaookgpDpmSUkr3T",
-	"7abHYsReSKsFGI8u0V7qmNVtVhkynboQjFDda/Nbt89he7jLbmizpx3a9Lj01cOiV6gRTg0bxer5+CqR",
-	"aLv56t0div15BeXmBnr9z10JHSEeX/ioTx4xI3C/TVmq1IpSV9sGXFVK1Gl1PEhVg9/stL8ubdr2iWrd",
-	"vvR4I1UKO/cu3w2T27wy/hnKAJdvMMXvrWYE5KlT1rXrtRplD1K/j7SVW6AOf+PwCDl+G+T4fcwkZPOS",
-	"/frm/OKuXO947i/l3q89/UjF6naPV1237jW51tcrmVg0F/+UdJefqbZFNTs6/6uheqSoQraw0Ny3Cjt3",
-	"oP1t5922NW8uEdzCquhu862Mqn2X8GhXD2ZXyPadyerh1uQLoH9KgO73dsTnXx8+r9T6jwHPBxT1iM6P",
-	"6PyB0PmA9h3B+RGc/3a/+9Vj88qyjtD8CM1vbkv+1yFo/gcD4kcA/gcF4Afr6DbO/v1R9RFN3xNOuC/Q",
-	"/OVC5CM0PkJjB41v5hHvDAH/MfBuda3piHe/Xry710Dcaw1iuEvTOOs3S7UaqWJvNsJOqT1XlkwW2Rzo",
-	"47URT1M/DO2APpiEfyzBtjuo2Nl1X78b+mbt1idrXS/swQDm9mZUfbDuVq20nU/eHU3pi2/QcqIaMsLB",
-	"vixTfeX1T93x63Z5bPg9Gs0hDb97baa+nnXtHYlrbmtFXDLLV/WH0XbkGtVlreMNiNuL9gLcxzjoqzBb",
-	"N+aGb0TQCriiAyK9r+XBmv0f8JRL+iaATv31NDMdj+V/RsrdxfEpaqSyYBNu3fvlksd8a3TEDxr9otAq",
-	"By7ZpcQf+rNAcdAsl1JYiNnPQi5jlW3NUqxuMgvdGjXbk5iDJjmrbsnTNVthWMajREjozDcdj+nOYqKM",
-	"nT6dTCYE/rzw+jO+NB1RU8Lj4BZ9nlv4775l8D/N/yqgkv82fd47yNinQKP2IOcfBgYB9O/s8foTN9yn",
-	"W/5T5n6yGiVvPmz+PwAA//8=",
+	"7F17c9s2tv8qGN47s22HliXZcWz1j7tOmnbTpk5u7GzvbpKJIBKSEJGAAoBW2I6/+x0cACT4kEQpThpv",
+	"3X/qSHgcAOcc/M4L+iOIeLrkjDAlg9EfAfmI02VC4O9HmWDPeLQgsf6XzNIUizwYBedokgmG8FQRgRTn",
+	"KMUsRyvB2QwtsZTLucCSyCAMrnGSERhWCC6CUfAjFxMax4QFofnsHY2DUXD0z/89+dfx+c//GP76718e",
+	"Xr34v4sHvz3+4eVPx0+CMEiJlHhGglFwtXau74EkymaISpQAzWjKBcJoNacJCW5uQljOb1TNeaZeFD1b",
+	"V8anCCNJIkEUUnOs0BxLhL351iwtfQJ/d1/alJJEN6qM7K13TrxJ9dJSKqVeJRdmD75HjKu5/mSFJRBP",
+	"4mKx9XPTw9lVUYlmnJEQYRYjxic8zpEgOEZU+Wszrd/JORdqQfQYk+OTayKTfhAGUmEFrSJBsNKTDR6e",
+	"PDwaDPv9fhhEmVSwATjGf7dc1Yt4GoTBHMt33opHU5xIEgY0JkzRKSUC5hkwNpyxwUwOMi7i9Og64tcf",
+	"p8P+CTvDEWyTwjFW+J0jrHMHpZJgNBj2T4DQ4uNMJMEomCu1lKPDQ5L1OCOKpsRsgqb9UJCI0KU63D5Z",
+	"ub53gnzIqND7YxdqR6nR4T69VTIEieiSEqaC0eu33j+l+bc939rOmxNefYiOkwfp9SA7Tc8enFAZP0xk",
+	"rtnD9qoyxNbmsFqWJUkYyDkW5F3MU0xZMApKXgosB4cBtD7pH5/qrcmWsc9gD076/RvN5I85U5RlDf0k",
+	"EU9iIlCUwFqRJKzO2ZHtGowCJTKjIH7ENGnquimmSSZIqDVJNEdqTlDCZ0iRJJEo5YIgPm3TB0+ZIoLh",
+	"5JKIayJ21QylErjkKbEiTpiyqo8zIETC2N8jqiQQpfWUmlOJimn0un4ijAisyIsE9ru6vJn9MnaqwapN",
+	"QhbeqvxhtA5dr0Dbx2NozjNhlClOJEeMkHi9TvW1QxBxIUik0JwLaAWscQQ8UBIVnzPO8pRnMsmbWo+z",
+	"JEeYyRWxNMx5EkvYQjOnzxmbtRnjrKMK+3A2HOZ8OPk4TRIaPTgR7+Pfr/sPr7M8jU5mvKnCdujgVMfZ",
+	"yb4qbPtku6gwQ8ceKmw7GXuosA9nvE+HePA+5er0aDYnA3E8zefp+350HD14UFdhnZtXlJL9zPJNsHr/",
+	"6ComJ89mv7+If15G0x8eEzH99Qety9arO0ZWW3SdYb+tk4Ao0GvC1gmmFlrgdw9P8KlVInohHcVPT3TB",
+	"f9S4RTY0JRcpWhmEhQDaSKc1qUSMo0muKrDQDKbOk4Sv6or3ghvVAeoswklCxO0DSj0JtrM7YjI154L+",
+	"3qQHRYIAl+FEhgUCQ5y1Q91XDJdD7U1cOYSlT98EV/xSs1R9/4HPigPALQd7G1i1GLWk9F88QzHVQFKh",
+	"peDXNCYIs9zcWoobwmABL7Eiz2hKVQObamifRXM0FTzdduj+KJ9kR2i9RqSSIVIiR3iGKUMJVkQYYo2O",
+	"aoXSKw43mjTNDY424MXaRZztcqt8tRh5ePx1YGRDxz1G3g0jFzz85OPSbG9FY1hUtsRSGQhJp7CN1iwk",
+	"10SAVXibjKzRdo2P02F6lggRR3z1YHGckffxitBB8uHDMpuJ4YcmH+/QAfbodHi6Lxdvn6qVi80qK0xs",
+	"idiDhbfT4LNwMBPf6f/+TuB/cAx1tl7Tpo3V0+HqwTI/5icJXZ1kQ7wSmUqi7OR69f7k/VFUZ/XOzTux",
+	"OrFsa3n99OS4yepnp8cVVv+FtBgAC5Ibr47d05Kjg/lDtvg9ScSROlqKQf9Dco2HyekwOk0exDM+CcqR",
+	"L8iqXYC8OyBjOwpMd3tiG6ENMdmhw6e7RLZP9kVcItvJ2EPdzx8O++/7J0d8MFk9HM7mq9MZS8g8zZP+",
+	"2VE0qctA5+ZWgWue+HQrwROB52I5xw3M8lPh8CtdByjmRAJuWzC+Qqt5fmdN4f2Ryu2awnsjlbtnCm9T",
+	"39zx4WbuPRtWuBf+d910XgtCmphbkGuCkwJ1qxW/o7p3cHZ6+jXoXkfH59K99mjLk9/O1mv5qxhuJ/76",
+	"JyUNb8PzJdGm2yRToAwdVzn3BfgPjU/Z6E0J/t/7a/7+mr+9a/7a8OVmXj46LXmZqQvOSN1NxQjKfa/P",
+	"67dFcysAsuHLCBEjKyIVmlIhVVj4661SnRP4vubUeH03jcHBidE6f6416Ki4A+agb712AqmtZprBqGGN",
+	"Z4bDByd3whM2GOwfarlNT5ij40/0hN2Wk2o4hIvZqicz07powDkqiCkd3AzhKOIZa3Vxtw25u7O73BHf",
+	"f1yMLSGO6VHyPUoIviZaZaaIZwriBBB+9oIH1rlsIMa6FI2WNIzO107jVJyvQ2vyiMeQSjIYHh0DJZcw",
+	"+ma3SZ2mrVQU415x/gyLWTNY4aXXUAlpRAlns7ajrA10KyGLai6MntmEhhka9Pv9vglVfW9DKgmRGvB9",
+	"VAgrxFlkYhkQg2mNqTci6aEJa2CWT3icN4927dHoKa74y1IuN0wU4xxMIowYTkkMnlttJhkIawPurTKz",
+	"MdzuKYVgJnBEavp5/QraOLG8IIr1bc4naCzxVnIINhHdQuL67ALzNZrkbYd7p2yC/e+327UJ9r7f7qJN",
+	"cHx6W64/w4iP8nMr3mu51CmAEC7SivhY9eFfenc67jN4+DUEfhwV95Ef354wNsKn2hOa8RVWmbzgKWU4",
+	"aUNT4ppGoN+zpc/QCY9wAkEmZqfNpJ7XDqSHfsUWjK/YC6zmjWQQmUVztNTftCCWC65+5BnbP+/D9PZo",
+	"uLQXVhsVC5KHNp2XG2u9nh996zRaqhwu1IT+pud8zJkiTF3ly2ZmNY/zAu4xDtlCbXQ9wvFLk5axF2WW",
+	"ggNNAkozqdCEILxcJjTCinJ2+PFgtVod6NkPMpEQpm//uFxBG+mAIz3alQbFVEmkdONbzq/RLO8vSKmk",
+	"XAdDlCkygwSVG62CBE6JIgJcOhbCx0RGgi71YtthPPpGcevi/FZzjB8Yhe/knK/0F9qI+7aHni/xh4z0",
+	"0DmSSkBKj7cT2I0OOTs2qkSlzbYkMUroArKBUGZ5Btj1uH/c05vjlRu40Ozoj+C/BZkGo+C/DsvihEPX",
+	"9NCL896USG5Lp9LI0fsGysYKrwbLwSjQSkzryqoil9GcpFiPDkc9CswO6Ik/HkjCJFX02t5uemCbUPSI",
+	"x7SsoXD5xhbAb2fGWh0GOJ4fJ84A2LjOMiVas4czTjZ2KdL5bsJg1cDiG7vWUw71FpRb1tbVfCsP9b44",
+	"MQdWbnJtqb60DUMEQZyBHte4n8S9xnHdhMGTdKnyT93vXbet86INdS3L3ZY7qWUS50UKZevSXSb0l1l9",
+	"Nad8D85pTybvvpdugA1M9A++0ju3IGQJt2I9Nb11G41f5l5kmztuduYzCG2RzPr52dbz2dyEgap6Vrb3",
+	"9F0xu299m7ej+/ZD7y27b+93bcbNPeanbawOt5VccibtTVXirvVH8V5yVt/5ybq6uo2b0V6NdxMGrJHj",
+	"vEUUKs31qbQA0Y1DNJCrG6R7b9Ot+0UA2HDNIVoMUabmpFhB4RGVSB+LwJEKtUITxIKwSp41GAHYFDIm",
+	"OFpIQKqlXPYCWx5YmhQ7HrYRvq2na1F1dzxw6YyJTbxNJYpJQhSJe8jslsGtWK8TSYVZrPdkBcssqwN2",
+	"X2VZ+bp1pbapYV4vfrGNcc+90oNPZpwiYx6lABU0AwHTwE4UdVI77gR2js/ON3rFV7rL7WLQ/1qhMMdc",
+	"qVkxhsgKy/Jqt14tzfJglcHi20rxdtuGaVEauHEPbAXhLZzn9qq/HnpaqfojSOKUFJV/sPDCxt9ttVnV",
+	"77Fxyb6P5CZ0XS+7WWVV58YtbNsr38bE9SBT4SPB1vx1LlC7vaKor66py5elaXr7urJaZnITFlnPHTu6",
+	"3H6tfkyGcpdeF2Sle3AvVbRLtyK19MbP5urWt0jsuwldskvHnjZl67a1Sa8MU26F/W0HLLwY7pZl2IY7",
+	"wD2frI1Xol+ZbP0vWiO4WzIoggOfTfU3Y2Q3YTDxQxEdupehiy91aQBcio0eHZe+7LFWFSvdSHFQBIgz",
+	"s4vWR7zTLrLSMb15Eypu7B34xBC1lkM873eZ/F2pZKRTcM+tNJ6UhKkQYUGQoLO5EZArzn/FLLfGwa7r",
+	"F9WKv81i4rW9DUzkyvwgdkU5k6HV+7Is3/QeEemhq2oVoLaa5hBFh6W8JErkB+dTRUTTz3pJIq6hp+Jo",
+	"halCEzLlgtjcuY8KKZF7Ds9gdNL315dSRtMsDUb90HkaPUcvhAFwpTB1Jw6sFbVuhaXVotNPPIXHJa8B",
+	"Y7kr1ngH1Jzkht+sdWoqax0vmoiksBENYMdXbCl4RKTEk4TsrLBb84y2XUGNPoXf2c9u6eB/LprfsqkI",
+	"FiKRVRsRspknguCF1IAnS7yKb31LuHtjDJBxDFkj2lgoSCsc2J5fYCn4kghlvdvlKxqbF+FcXODh2uoj",
+	"KFx8La4qKxx88p5EqmnJVslrPF9TF9ofqZAKnaJojvWOESGrd8XfpEGSikO+N1oSvkxIkRROvFd3tHBX",
+	"YwRtIQLv1Zxu95rvtnltO4eNhb1t2ZjH3tnUvM1RRJbKvpBUeSlF34V6M9iMFI6F5sJ8P3sHP7Y3gKVO",
+	"78yMH5SjZpH64wbGdbZZ9SCJ+7g63S+UxfrA4OvQBEOxRGNn9oyLgKjmbXe0IAkFCJgIviCsdZFl5K4+",
+	"8YUWFSNt9lUR6ptmfwO7rHVMG+Vri9KZKKMj0kq2M12wQlOcJarqVW2doggd1if5DdZcmpNatzqcE/MQ",
+	"2MFweMu4NU50k7RxXt013zjO7irggqyq3kGxzWFbihBMTuKKx7aab9BxBMCnP5g+NzYnoWPXq6tn7Wqr",
+	"5bGOTc70qlrqofMJ3I5cIKIl0TIFNS+VMc5IV3VU3eB2lsE2ldCEoaFQcEIkjYlxOyxI3iRI89IudHgW",
+	"du2KcXlHTdII82F9iehD9IrRj/pzjcg0BSn+aODVWb//cHB2Nnxw/PC4f3Y2CEvkddD8jmVJYlCGiQbX",
+	"kVmZAFUn7slBimmCcBwLIotLxWZeGaE2tHorCNFYm1xj92JSYX9Zv16rsNfTrOqEXPd7w+NC/Y1bcpbG",
+	"3rgTzhOCgcv9VKAtg/pZWuOuB15N7Wpodi+nwFpxoX0Ohhg4r68uluQ7T2eldw14B23oTYqkokmipQqu",
+	"xoRea6ZfaZMKm7Rh43iWjgtTnH9WhqumsjXu34nkSaYIevXyWXmTwEr+JtESzwgso3z9qvxSS3GwloKN",
+	"e9uaCNcirmpORDXfcCm4IpGSvm5r5cZKQl1XdlQqGX/Ww6hk9HWlKhOGqn122ve4bdeGZRVjRR86XU0Z",
+	"ItdE5IjDwQC2/ITtat2e8q6ukvt8IqNMqz9SUZTaBn/SuD+oIqlszcGxH2AhcF6ZUW49j6LpeLcpWjIl",
+	"t8zkeZY6GwleYuVa1VjeG56fqriIWUSa/GC4x/iBKEMJlUruSFMX/VnM6mlPny5ap0fLgsYwTH9lHfWG",
+	"LVdUks8nw1VDxDXuXdg/XlOmTo7f+s0OaLrkwuAUCI8EM6rm2QTSdjle0oOIx2RG2GEx9Y3fXS7o8oDD",
+	"vuHkYMk1JaK+x0U+4Ua+glbdWaqGfGtOmkwqniLztWOvhLJFuBXPdbVpL6FRiZ83cBC4f2YCM22katvb",
+	"Q76POZMKM/VZFXuRarxezerVoARLZy9/SdS5hj+uKjlOJvyJnrMkd9apewGTF826cU/N9rOgt4bhwsI7",
+	"4SB7uY9hkdXqobAaT4aVYjtPv1bUehUKtFmffpFzodY7OVuayr7FiNwG9RU39X5OgJDiIZL6osUJkmSJ",
+	"zelMchTxNNWa8aJWmdUqYq3G6BYxdnhZk7GLheZPpw3Yzuo+xbkWjNy+gtRDD1GMcwkRhokJLZi5uUD9",
+	"HnokeDabayCiuHVElCEsEH+JvjnpO5HSW2sGBLfOUd8MbkK4xe59GxYPl00zSeJRDeeONSpEEnoW2QNG",
+	"1dwq+Klmy32NntN64LPVd7rYlFMO58/N0xm0iEPqD8q0JMxyeCX5a7inNujNhvHRXR26F4S9Hasto01N",
+	"VdL5viYPWeFLb24SlMCWeWavrn48OO2hc4VSLhUa9MOictalqiyzSUIjF4YEAaPsGWEzDZ0G+3HEl/LZ",
+	"VRzvZldaD9KBn+p+jRlZjUcQC6Rs1gODA9DueFQYZj00NnkQ45FN0puZkIKRqbDyFk0PjU2kYTxysf1C",
+	"z45tysh4ZD9qvunYQ2OX6zEe2UyYCGeSuLoMiE4yrd9e2+Ir73md4m2Soq6/fJqvSCF52yJyZcy8yuCu",
+	"+qq+bc8wm2V6G/gUWR+z9Dz7hI3XItBMtp2CCaiPjXWh6iHx7Y5uO3LoKG6ygBGaTFCVX2pessk/WNLo",
+	"PDMZVE1RIhsdhFiiTBIBWD+EYzx/8RQpviBMf6e1w4oLuLCAfcFboicslzNXamnChpRNecsdDpXtXooU",
+	"XMYIW9ACVyMXCwkWW+8Ne8MuFYfqH1xe9wvwhnF9GUiTjvndd/bLBcm/+w7NOJEOwbt6dBN24HBJG08U",
+	"VSjCzOVkqTl5w5xpC7PbkZ1PzgytgYa9/T2n4AiyQOd8Za/3CYm80I+XH60nhBxZqnpv2COuQYQgaEKw",
+	"IMJPkBgVxGoxkRB50Z216EDfNy4+KlGEhchRmaQO4TBployZvaKgEI4an1dxaaU99AScMS6eJNHPl88v",
+	"euiKpsQEzrV5ARsDYOibV1ePvw1RnAmT2gBNChfPT0+uYNJ/PDn/weKhiDOZpeXDzED52JWajh1FUSaE",
+	"xonOzIRdrP6cQoSTBI0Pl4JeY0XGMNH40GH7sUZcgpiYm4ZqTO/qHF9TnoneG/aUlcmKK5wjgqM5MqZt",
+	"EQEry9EEWRKsAB4bIqCNfW/ZHRpOVpoXNMLsvdGWREIjwszdacu7fn16BfcAVVDz+dyU3CKDgbR0aSVH",
+	"hLSW9gBy45aE4SUNRsFRr987gpJfNQfpPsRLeng9OMSZmkdzEi30h7O2e/MczlOaMjhnOWag4s3JlZop",
+	"qmVKQAqOWepxf1D1hxTdn8ZA77uSklpe/7DfX3f1Fe2KLKIwOO4PtjevZKNAp6PtncpkbOhxvL1Hkb56",
+	"EwYPuiyjLdHX18/waJWnmV+/vXkbeqWej/UGVp5qCQOFZ9JAALg3grd6QHf+xtSF643LltPXOlOLr695",
+	"sOWIIlG5CHAY/Fx65wFje749Pw1eSZJMXRFmxb7vofPCGjImGVHuhROHBqR562RNlKnBXHaZfn1jvv40",
+	"vBLIw6IqYw+eNEmLwCwdmnv1K18xGx8Ph13o8lOcoNfZ9l71PL3PKDThH1W5qYGJb4yqdlcIAPhvK6Kk",
+	"m8mqKM28+sV2YfoV8AZGArOYp8bBFSJpRIwCalovaJ4XQAuSl7lhZM088chI6+/DtApFQfAeYlEUa+4l",
+	"GWUxx71w3B3hqJefbhMIB6gAohlzvkAYS0Ei46E2PuK1uc9106L60mMPnRdIi0p3jSRUgjBJzlktvO2n",
+	"TT9hSlAiLbzUElNcWtVslTbhKTzBGqt79QHg/G2TiJ0SXhnpVFlgH9DUx8nTrl0K//LOaepyS566rB3O",
+	"Xx6OPdOMaLi/5Ofa5eIMGP9+cW3XyNMfC5Lf7CBOv60zJAFpWYdLEfHUloj5bIQSzhdgMisf6DlTrJJi",
+	"2UlC9sL2Xnzjr8ZNTVXMV/5bJzuxUvW5ldft5JZNDuGxkbehB2b+bDYDAwIydE2aoJeg24n93sFS9oA7",
+	"9uGLT+bevzjS+XPEJESTHL14fnl1W6r3cGIfxfm88vQDOMn93LLCX978YV3zPAWi07KwnjPz5hH41MBX",
+	"CHHHwkaIOHjm4IlsV1AaVp4+so8crZetSVm8sIdUwdtCewmVX21/L1dfTK4ewc9mr7GSu0uTdbz+R9oF",
+	"dm33ZsG9WfCFzAInTXfDKmiRj3uj4N4o+EJGQQv33dsE9zbBp+vdv7xJ4CTr3iK4twh2lyX3XniLRXDH",
+	"8P897r/H/bvg/s6i0YT3fz6YvwfxnwmefC6s/vUi83tEfo/IDSLfTSPeGvC+GzDbFY/dw+y/LszeKiCm",
+	"WYkYblM0zus5aV6+WmzFhqoRJEGzHLEsnRD4hY4IJ4ntpuUAnqXSf8yI8hPV0Pmmx0zbfpij8bscJuO4",
+	"M4DZX4zc45Z7JYdWnse8F6WvPgvOHFWbELYmv0n3+Pt/dF61WeV9WvW9zHRIq94qMkUN3MZClA0lcRFm",
+	"SOFF8frcGlPDVcTdl5nsf7RXxLx4Ak/vqJbfqWspO4EZ9IwGh9SeJCQr9G+CEwy/6Fb9jUH2e/M3BoOb",
+	"sFFcjRmOcaN3hDv1fpIJviSYoVeMwg+bbv+dw5ZRXjGqSIx+oWwWw+9IVkfJFruMAqW5sjmI7DTIuXuK",
+	"AGqZqUQpjuYUfgG/HG90eAiFoXMu1eio3+8D9rOHVx/xqawcNdg7Bm3Bb31Q+7heSv6n/F0yd/5N+qx2",
+	"YLG1gHp+J6MfWjoRUi+MxMU7QthaW/YHY+xgBUi+eXvz/wEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -38,7 +38,7 @@ func (o operations) V1Share(ctx context.Context, r echoserver.V1ShareRequestObje
 	if err != nil {
 		return nil, err
 	}
-	return echoserver.V1Share200JSONResponse{ReceiptJSONResponse: echoserver.ReceiptJSONResponse(answer)}, nil
+	return echoserver.V1Share200JSONResponse{SharedJSONResponse: echoserver.SharedJSONResponse(answer)}, nil
 }
 
 func (o operations) V1Create(ctx context.Context, r echoserver.V1CreateRequestObject) (echoserver.V1CreateResponseObject, error) {
@@ -46,7 +46,7 @@ func (o operations) V1Create(ctx context.Context, r echoserver.V1CreateRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return echoserver.V1Create200JSONResponse{ReceiptJSONResponse: echoserver.ReceiptJSONResponse(answer)}, nil
+	return echoserver.V1Create200JSONResponse{SharedJSONResponse: echoserver.SharedJSONResponse(answer)}, nil
 }
 
 func (o operations) V1Generate(ctx context.Context, r echoserver.V1GenerateRequestObject) (echoserver.V1GenerateResponseObject, error) {
@@ -54,7 +54,7 @@ func (o operations) V1Generate(ctx context.Context, r echoserver.V1GenerateReque
 	if err != nil {
 		return nil, err
 	}
-	return echoserver.V1Generate200JSONResponse{ReceiptJSONResponse: echoserver.ReceiptJSONResponse(answer)}, nil
+	return echoserver.V1Generate200JSONResponse{GeneratedJSONResponse: echoserver.GeneratedJSONResponse(answer)}, nil
 }
 
 func (o operations) V1ShowSecret(ctx context.Context, r echoserver.V1ShowSecretRequestObject) (echoserver.V1ShowSecretResponseObject, error) {

@@ -400,6 +400,8 @@ type BurnSecretJSONResponse BurnSecret
 
 type ForbiddenJSONResponse Error
 
+type GeneratedJSONResponse Receipt
+
 type InternalServerErrorJSONResponse Error
 
 type NotFoundJSONResponse Error
@@ -407,6 +409,8 @@ type NotFoundJSONResponse Error
 type ReceiptJSONResponse Receipt
 
 type SecretRevealJSONResponse SecretReveal
+
+type SharedJSONResponse Receipt
 
 type StatusJSONResponse Status
 
@@ -510,7 +514,7 @@ type V1CreateResponseObject interface {
 	VisitV1CreateResponse(w http.ResponseWriter) error
 }
 
-type V1Create200JSONResponse struct{ ReceiptJSONResponse }
+type V1Create200JSONResponse struct{ SharedJSONResponse }
 
 func (response V1Create200JSONResponse) VisitV1CreateResponse(w http.ResponseWriter) error {
 
@@ -635,7 +639,7 @@ type V1GenerateResponseObject interface {
 	VisitV1GenerateResponse(w http.ResponseWriter) error
 }
 
-type V1Generate200JSONResponse struct{ ReceiptJSONResponse }
+type V1Generate200JSONResponse struct{ GeneratedJSONResponse }
 
 func (response V1Generate200JSONResponse) VisitV1GenerateResponse(w http.ResponseWriter) error {
 
@@ -2017,7 +2021,7 @@ type V1ShareResponseObject interface {
 	VisitV1ShareResponse(w http.ResponseWriter) error
 }
 
-type V1Share200JSONResponse struct{ ReceiptJSONResponse }
+type V1Share200JSONResponse struct{ SharedJSONResponse }
 
 func (response V1Share200JSONResponse) VisitV1ShareResponse(w http.ResponseWriter) error {
 
