@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,15 +25,16 @@ const (
 
 // addDataFlag adds --data.
 func addDataFlag(cmd *cobra.Command, folder *string) {
-	cmd.Flags().StringVar(folder, "data", "", "folder of the database and the keyring (default: "+defaultDataHint+")")
+	cmd.Flags().StringVar(folder, "data", "", "folder of the database and the keyring (default: ONETIME_DATA, or "+defaultDataHint+")")
 }
 
 const defaultDataHint = "onetime in the user's data folder"
 
-// folderOf returns the folder that --data names.
+// folderOf returns the folder that --data names, or ONETIME_DATA: where a server has its setting from the environment, the
+// commands that manage it find the same folder.
 func folderOf(flag string) (string, error) {
-	if flag != "" {
-		return flag, nil
+	if folder := cmp.Or(flag, os.Getenv("ONETIME_DATA")); folder != "" {
+		return folder, nil
 	}
 	parent, err := userDataFolder()
 	if err != nil {

@@ -55,6 +55,9 @@ func flagError(err error) error {
 		return fmt.Errorf("unknown flag --%s", unknown.GetSpecifiedName())
 	}
 	if invalid := (*pflag.InvalidValueError)(nil); errors.As(err, &invalid) {
+		if v, ok := invalid.GetFlag().Value.(*value); ok {
+			return fmt.Errorf("--%s %w", invalid.GetFlag().Name, v.mistake())
+		}
 		return fmt.Errorf("the value of --%s is no %s", invalid.GetFlag().Name, invalid.GetFlag().Value.Type())
 	}
 	return err

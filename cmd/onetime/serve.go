@@ -29,19 +29,7 @@ const (
 	drainTime     = 8 * time.Second // service managers begin to kill after 10
 )
 
-// settings are the flags of serve.
-type settings struct {
-	listen         string
-	data           string
-	baseURL        string
-	trustedProxies []string
-	maxSecret      int
-	strict         bool
-	logFormat      string
-}
-
 func newServe() *cobra.Command {
-	var s settings
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API, with an embedded database",
@@ -49,32 +37,27 @@ func newServe() *cobra.Command {
 
 The data folder holds the database and the keyring. Both are made at first start.
 Whoever loses the keyring loses every secret; whoever steals both still opens none
-of them without its link.`,
+of them without its link.
+
+Each setting is a flag (--base-url), a variable of the environment (ONETIME_BASE_URL)
+and a key of a YAML file (base-url); the first of them that is there counts.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), s) },
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&s.listen, "listen", "127.0.0.1:3000", "address to listen on")
-	addDataFlag(cmd, &s.data)
-	flags.StringVar(&s.baseURL, "base-url", "", "URL under which clients reach the server, for links (default: the listen address)")
-	flags.StringSliceVar(&s.trustedProxies, "trusted-proxy", nil, "network, such as 10.0.0.0/8, of proxies whose X-Forwarded-For is believed")
-	flags.IntVar(&s.maxSecret, "max-secret", vault.DefaultMaxSecret, "longest secret, in bytes")
-	flags.BoolVar(&s.strict, "strict", false, "refuse requests that are not in the documented form, which some clients send")
-	flags.StringVar(&s.logFormat, "log", "text", "format of the log on standard error: text or json")
+	read := newServeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, run, err := read()
+		if err != nil || !run {
+			return err
+		}
+		return serve(cmd.Context(), s)
+	}
 	return cmd
 }
 
 func serve(ctx context.Context, s settings) error {
-	logger, err := newLogger(s.logFormat)
-	if err != nil {
-		return err
-	}
-	proxies, err := parseNetworks(s.trustedProxies)
-	if err != nil {
-		return usageError{err}
-	}
-	if s.maxSecret < 1 || s.maxSecret > vault.MostMaxSecret {
-		return usageError{fmt.Errorf("--max-secret is a number of bytes between 1 and %d", vault.MostMaxSecret)}
+	logger := newLogger(os.Stderr, s)
+	for _, name := range s.unknown {
+		logger.Warn("a variable of the environment looks like a setting, and is none", "variable", name)
 	}
 	folder, err := dataFolder(s.data)
 	if err != nil {
@@ -89,18 +72,18 @@ func serve(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	err = serveVault(ctx, v, s, proxies, folder, logger)
+	err = serveVault(ctx, v, s, folder, logger)
 	return errors.Join(err, store.Close())
 }
 
 // serveVault serves until ctx ends. When it returns nothing uses the vault any more.
-func serveVault(ctx context.Context, v *vault.Vault, s settings, proxies []netip.Prefix, folder string, logger *slog.Logger) error {
+func serveVault(ctx context.Context, v *vault.Vault, s settings, folder string, logger *slog.Logger) error {
 	listener, err := net.Listen("tcp", s.listen)
 	if err != nil {
 		return usageError{fmt.Errorf("--listen: %w", err)}
 	}
 	defer listener.Close() // again, but for errors
-	handler, err := newHandler(v, s, proxies, listener.Addr(), logger)
+	handler, err := newHandler(v, s, listener.Addr(), logger)
 	if err != nil {
 		return usageError{fmt.Errorf("--base-url: %w", err)}
 	}
@@ -118,16 +101,6 @@ func serveVault(ctx context.Context, v *vault.Vault, s settings, proxies []netip
 	return err
 }
 
-func newLogger(format string) (*slog.Logger, error) {
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, nil)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, nil)), nil
-	}
-	return nil, usageError{errors.New("--log is text or json")}
-}
-
 // lockFolder keeps a second server out of a data folder. Other commands may use it at the same time.
 func lockFolder(folder string) (unlock func(), err error) {
 	lock := flock.New(filepath.Join(folder, lockFile))
@@ -141,7 +114,7 @@ func lockFolder(folder string) (unlock func(), err error) {
 	return func() { _ = lock.Unlock() }, nil
 }
 
-func newHandler(v *vault.Vault, s settings, proxies []netip.Prefix, address net.Addr, logger *slog.Logger) (http.Handler, error) {
+func newHandler(v *vault.Vault, s settings, address net.Addr, logger *slog.Logger) (http.Handler, error) {
 	base := s.baseURL
 	if base == "" {
 		base = defaultBaseURL(address)
@@ -150,7 +123,7 @@ func newHandler(v *vault.Vault, s settings, proxies []netip.Prefix, address net.
 		BaseURL:        base,
 		Authenticate:   v.Authenticate,
 		Normalize:      !s.strict,
-		TrustedProxies: proxies,
+		TrustedProxies: s.trustedProxies,
 		MaxBody:        maxBody(s.maxSecret),
 		Logger:         logger,
 	})
@@ -158,18 +131,6 @@ func newHandler(v *vault.Vault, s settings, proxies []netip.Prefix, address net.
 
 // maxBody leaves room for a secret in the longest form in which it can be sent, JSON with every byte escaped.
 func maxBody(maxSecret int) int64 { return server.DefaultMaxBody + 6*int64(maxSecret) }
-
-func parseNetworks(texts []string) ([]netip.Prefix, error) {
-	var networks []netip.Prefix
-	for _, text := range texts {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("--trusted-proxy %q is not a network such as 10.0.0.0/8", text)
-		}
-		networks = append(networks, network)
-	}
-	return networks, nil
-}
 
 // defaultBaseURL is the address that the server listens on. Where that is every address of the machine, this machine.
 func defaultBaseURL(address net.Addr) string {

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onetime-go/onetime/server"
+	"github.com/onetime-go/onetime/server/vault"
+)
+
+// settings are what serve is told. Which there are, and what they mean, says their table.
+type settings struct {
+	listen         string
+	baseURL        string
+	trustedProxies []netip.Prefix
+
+	data      string
+	maxSecret int
+	strict    bool
+
+	logFormat string
+	logLevel  slog.Level
+
+	unknown []string // variables of the environment that look like settings
+}
+
+// table declares the settings. The one place to add one: see config.go for what comes of it.
+func (s *settings) table() table {
+	return table{
+		{group: "Network", name: "listen", value: textValue(&s.listen, "127.0.0.1:3000", "address"),
+			usage: "address to listen on"},
+		{group: "Network", name: "base-url", value: newValue(&s.baseURL, "", "URL", "the http or https URL of this server, such as https://secrets.example.com", parseBaseURL),
+			usage: "URL under which clients reach the server, for links (default: the listen address)"},
+		{group: "Network", name: "trusted-proxy", value: networksValue(&s.trustedProxies),
+			usage: "networks, such as 10.0.0.0/8, of proxies whose X-Forwarded-For is believed"},
+
+		{group: "Secrets", name: "data", value: textValue(&s.data, "", "folder"),
+			usage: "folder of the database and the keyring (default: " + defaultDataHint + ")"},
+		{group: "Secrets", name: "max-secret", value: numberValue(&s.maxSecret, vault.DefaultMaxSecret, 1, vault.MostMaxSecret, "bytes"),
+			usage: "longest secret, in bytes"},
+		{group: "Secrets", name: "strict", value: switchValue(&s.strict, false),
+			usage: "refuse requests that are not in the documented form, which some clients send"},
+
+		{group: "Log", name: "log", value: choiceValue(&s.logFormat, "text", "json"),
+			usage: "format of the log on standard error: text or json"},
+		{group: "Log", name: "log-level", value: newValue(&s.logLevel, "info", "level", "debug, info, warn or error", parseLevel),
+			usage: "least that is logged: debug, info (which has a line for each request), warn or error"},
+	}
+}
+
+// newServeFlags adds the flags of serve, and returns what reads the settings once they are parsed. With --check-config that
+// prints them, and run is false.
+func newServeFlags(cmd *cobra.Command) (read func() (s settings, run bool, err error)) {
+	var s settings
+	var file string
+	var check bool
+	t := s.table()
+	t.addFlags(cmd.Flags())
+	cmd.Flags().StringVar(&file, "config", os.Getenv("ONETIME_CONFIG"), "YAML file with any of these settings (default: ONETIME_CONFIG)")
+	cmd.Flags().Lookup("config").DefValue = "" // the environment is not for the help
+	cmd.Flags().BoolVar(&check, "check-config", false, "print the settings as they count, without secrets, and end; unknown ones are errors")
+	return func() (settings, bool, error) {
+		var err error
+		s.unknown, err = t.load(cmd.Flags(), file, os.Environ())
+		if err == nil {
+			err = s.check()
+		}
+		if check {
+			return s, false, errors.Join(err, checkUnknown(s.unknown), t.print(cmd.OutOrStdout()))
+		}
+		return s, true, err
+	}
+}
+
+func checkUnknown(variables []string) error {
+	if len(variables) == 0 {
+		return nil
+	}
+	return usageError{fmt.Errorf("the environment has what is no setting: %s", strings.Join(variables, ", "))}
+}
+
+// check refuses settings that are right alone, and wrong together.
+func (s *settings) check() error {
+	return nil
+}
+
+// The kinds of values.
+
+func textValue(to *string, text, noun string) *value {
+	return newValue(to, text, noun, "a text", func(text string) (string, error) { return text, nil })
+}
+
+func switchValue(to *bool, on bool) *value {
+	v := newValue(to, strconv.FormatBool(on), "", "true or false", strconv.ParseBool)
+	v.isSwitch = true
+	return v
+}
+
+// choiceValue is one of several words. The first is the default.
+func choiceValue(to *string, words ...string) *value {
+	return newValue(to, words[0], "format", strings.Join(words, " or "), func(text string) (string, error) {
+		for _, word := range words {
+			if text == word {
+				return text, nil
+			}
+		}
+		return "", errors.ErrUnsupported
+	})
+}
+
+func numberValue(to *int, n, least, most int, unit string) *value {
+	want := fmt.Sprintf("a number of %s between %d and %d", unit, least, most)
+	return newValue(to, strconv.Itoa(n), unit, want, func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		if err == nil && (n < least || n > most) {
+			err = strconv.ErrRange
+		}
+		return n, err
+	})
+}
+
+// networksValue is a list of networks, with commas between them.
+func networksValue(to *[]netip.Prefix) *value {
+	v := newValue(to, "", "networks", "a list of networks, such as 10.0.0.0/8,2001:db8::/48", func(text string) ([]netip.Prefix, error) {
+		var networks []netip.Prefix
+		for part := range strings.SplitSeq(text, ",") {
+			if part = strings.TrimSpace(part); part == "" {
+				continue
+			}
+			network, err := netip.ParsePrefix(part)
+			if err != nil {
+				return nil, err
+			}
+			networks = append(networks, network)
+		}
+		return networks, nil
+	})
+	v.isList = true
+	return v
+}
+
+// parseBaseURL has the scaffold judge the URL, which knows what it can do.
+func parseBaseURL(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	_, err := server.New(new(vault.Vault), server.Config{BaseURL: text})
+	return text, err
+}
+
+func parseLevel(text string) (slog.Level, error) {
+	switch text {
+	case "debug", "info", "warn", "error":
+		var level slog.Level
+		err := level.UnmarshalText([]byte(text))
+		return level, err
+	}
+	return 0, errors.ErrUnsupported
+}
+
+// withoutPassword masks the password of a URL.
+func withoutPassword(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "[redacted]"
+	}
+	if _, has := u.User.Password(); !has {
+		return text
+	}
+	return u.Redacted()
+}
+
+func newLogger(w io.Writer, s settings) *slog.Logger {
+	options := &slog.HandlerOptions{Level: s.logLevel}
+	if s.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
