@@ -18,6 +18,7 @@ func TestImports(t *testing.T) {
 		"/gen/echoserver":     {"/gen"},
 		"/contract":           {"/gen"},
 		"/client":             {"", "/contract", "/gen"},
+		"/client/clienttest":  {"", "/client", "/contract", "/gen", "/gen/echoserver", "/server", "/server/vault", "/server/sqlitestore"},
 		"/server":             {"", "/contract", "/gen", "/gen/echoserver"},
 		"/server/vault":       {""},
 		"/server/sqlitestore": {"", "/server/vault"},
