@@ -24,6 +24,7 @@ func TestImports(t *testing.T) {
 		"/server/sqlitestore": {"", "/server/vault"},
 		"/server/storetest":   {"", "/server/vault"},
 		"/server/proof":       {},
+		"/server/pages":       {""},
 	}
 	for _, pkg := range list(t, "./...") {
 		name, _ := strings.CutPrefix(pkg, module)

@@ -32,8 +32,8 @@ const (
 func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the API, with an embedded database",
-		Long: `Serve the API, with an embedded database.
+		Short: "Serve the API and its web pages, with an embedded database",
+		Long: `Serve the API and its web pages, with an embedded database.
 
 The data folder holds the database and the keyring. Both are made at first start.
 Whoever loses the keyring loses every secret; whoever steals both still opens none
@@ -119,7 +119,7 @@ func newHandler(v *vault.Vault, s settings, address net.Addr, logger *slog.Logge
 	if base == "" {
 		base = defaultBaseURL(address)
 	}
-	return server.New(v, server.Config{
+	api, err := server.New(v, server.Config{
 		BaseURL:        base,
 		Authenticate:   v.Authenticate,
 		Normalize:      !s.strict,
@@ -127,6 +127,10 @@ func newHandler(v *vault.Vault, s settings, address net.Addr, logger *slog.Logge
 		MaxBody:        maxBody(s.maxSecret),
 		Logger:         logger,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return withPages(api, base, s)
 }
 
 // maxBody leaves room for a secret in the longest form in which it can be sent, JSON with every byte escaped.

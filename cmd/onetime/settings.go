@@ -27,6 +27,8 @@ type settings struct {
 	maxSecret int
 	strict    bool
 
+	pages bool
+
 	logFormat string
 	logLevel  slog.Level
 
@@ -49,6 +51,9 @@ func (s *settings) table() table {
 			usage: "longest secret, in bytes"},
 		{group: "Secrets", name: "strict", value: switchValue(&s.strict, false),
 			usage: "refuse requests that are not in the documented form, which some clients send"},
+
+		{group: "Pages", name: "pages", value: switchValue(&s.pages, true),
+			usage: "serve web pages beside the API"},
 
 		{group: "Log", name: "log", value: choiceValue(&s.logFormat, "text", "json"),
 			usage: "format of the log on standard error: text or json"},
