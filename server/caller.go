@@ -21,10 +21,11 @@ func callerOf(ctx context.Context) onetime.Caller { return ctx.Value(callerKey{}
 type callers struct {
 	authenticate func(ctx context.Context, username, password string) (onetime.Account, error)
 	address      echo.IPExtractor
+	limits       limits
 }
 
-func newCallers(config Config) callers {
-	c := callers{authenticate: config.Authenticate, address: echo.ExtractIPDirect()}
+func newCallers(config Config, limits limits) callers {
+	c := callers{authenticate: config.Authenticate, address: echo.ExtractIPDirect(), limits: limits}
 	if c.authenticate == nil {
 		c.authenticate = func(context.Context, string, string) (onetime.Account, error) {
 			return nil, onetime.ErrUnauthorized
@@ -57,6 +58,9 @@ func (cs callers) admit(c echo.Context, op *contract.Operation) error {
 	}
 	if caller.Account == nil && op.RequiresCredentials() {
 		return onetime.ErrUnauthorized
+	}
+	if err := cs.limits.admit(caller, op); err != nil {
+		return err
 	}
 	r := c.Request()
 	c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))

@@ -77,6 +77,9 @@ type checker struct {
 	report     func(echo.Context, *contract.Violation)
 	// admit comes before anything is read of a request's body, and may replace the request.
 	admit func(echo.Context, *contract.Operation) error
+	// enter comes between checking a request and handling it. What it returns is called when all is done, but for the
+	// sending.
+	enter func(context.Context, *contract.Operation) (leave func(), err error)
 	// rewrite comes between reading a body and checking it.
 	rewrite func(*http.Request, *contract.Operation, []byte) ([]byte, error)
 }
@@ -89,6 +92,7 @@ func newChecker(c *contract.Contract, options CheckOptions) *checker {
 		maxBody:    min(options.MaxBody, math.MaxInt64-1),
 		report:     options.Report,
 		admit:      func(echo.Context, *contract.Operation) error { return nil },
+		enter:      func(context.Context, *contract.Operation) (func(), error) { return func() {}, nil },
 		rewrite: func(_ *http.Request, _ *contract.Operation, body []byte) ([]byte, error) {
 			return body, nil
 		},
@@ -183,6 +187,11 @@ func (k *checker) attempt(c echo.Context, op *contract.Operation, answer *answer
 		return err
 	}
 	x.accepted = true
+	leave, err := k.enter(c.Request().Context(), op)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := next(c); err != nil {
 		return err
 	}

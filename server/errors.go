@@ -126,6 +126,7 @@ func (w errorWriter) write(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
+	noteError(c, err)
 	r := replyTo(err)
 	if r.status == http.StatusInternalServerError {
 		w.log(c, err)

@@ -1,9 +1,9 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"log/slog"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -29,21 +29,22 @@ func requestID(c echo.Context) string {
 	return id
 }
 
-// logTo writes a line for each request. The path is not in it, since it may hold a key, only its template.
-func logTo(logger *slog.Logger) echo.MiddlewareFunc {
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			start := time.Now()
-			if err := next(c); err != nil {
-				c.Error(err)
-			}
-			logger.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",
-				slog.String("method", knownMethod(c.Request().Method)),
-				slog.String("route", c.Path()),
-				slog.Int("status", c.Response().Status),
-				slog.Duration("duration", time.Since(start)),
-				slog.String("request_id", requestID(c)))
-			return nil
+// tellAll writes a line for each request, and passes it on.
+func tellAll(logger *slog.Logger, observe func(context.Context, Observation)) func(context.Context, Observation) {
+	return func(ctx context.Context, o Observation) {
+		attrs := []slog.Attr{
+			slog.String("method", o.Method),
+			slog.String("route", o.Route),
+			slog.Int("status", o.Status),
+			slog.Duration("duration", o.Duration),
+			slog.String("request_id", o.RequestID),
+		}
+		if o.ErrorID != "" {
+			attrs = append(attrs, slog.String("error_id", o.ErrorID))
+		}
+		logger.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
+		if observe != nil {
+			observe(ctx, o)
 		}
 	}
 }

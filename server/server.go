@@ -73,6 +73,16 @@ type Config struct {
 	// MaxBody is the longest request body that is read, in bytes; 0 or less stands for DefaultMaxBody. A longer one is
 	// answered 422.
 	MaxBody int64
+	// RateLimit bounds the creations that one caller may ask for, and the reveals: an account, or an anonymous caller's
+	// network. One more is answered 429, with Retry-After. The zero value sets no limit; see DefaultRate. A server behind
+	// a proxy has to be told so, by TrustedProxies: else all its callers are one.
+	RateLimit Rate
+	// MaxCreates is how many creations are in work at once; 0 or less stands for DefaultCreates. Others wait for up to
+	// two seconds, and are then answered 429. So a flood of them keeps no reveal from being answered.
+	MaxCreates int
+	// Observe is told of each request when it was answered, such as for metrics, with the context of the request. It is
+	// called concurrently, and must return at once. It may be nil.
+	Observe func(context.Context, Observation)
 	// Logger gets a line for each request, and one for each violation of the contract and each failure of the
 	// Service. Paths, which hold keys, are never logged, only their templates. If it is nil nothing is logged.
 	Logger *slog.Logger
@@ -88,6 +98,10 @@ func New(service Service, config Config) (http.Handler, error) {
 	if service == nil {
 		return nil, errors.New("server: the Service is nil")
 	}
+	limits, err := newLimits(config)
+	if err != nil {
+		return nil, err
+	}
 	logger := cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
 	api := contract.V1()
 	e := echo.New()
@@ -97,11 +111,12 @@ func New(service Service, config Config) (http.Handler, error) {
 		MaxBody:  config.MaxBody,
 		Report:   reportTo(logger),
 	})
-	check.admit = newCallers(config).admit
+	check.admit = newCallers(config, limits).admit
+	check.enter = limits.enter
 	check.rewrite = func(r *http.Request, op *contract.Operation, body []byte) ([]byte, error) {
 		return rewrite(r, op, body, !config.Normalize)
 	}
-	e.Use(identify, logTo(logger), check.middleware)
+	e.Use(identify, observeWith(tellAll(logger, config.Observe), check.operation), check.middleware)
 	operations := operations{service: service, links: links(base.String())}
 	echoserver.RegisterHandlersWithBaseURL(e, echoserver.NewStrictHandler(operations, nil), base.Path)
 	return e, nil
