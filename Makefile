@@ -1,7 +1,7 @@
 # Everything that is done with this module. "make" alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run generate test soak check bench
+.PHONY: help run generate breaking test soak check bench
 
 # The race detector needs a C compiler, which a machine with Go may lack.
 RACE := $(if $(shell command -v "$$(go env CC)"),-race,$(info no C compiler: the race detector is off))
@@ -15,20 +15,25 @@ run: ## serve on 127.0.0.1:3000, with the data in the user's data folder
 generate: ## make gen/ from openapi.yaml
 	go generate ./...
 
+breaking: ## name what breaks the clients of another revision's openapi.yaml: make breaking BASE=v1.0.0
+	@test -n "$(BASE)" || { echo "say which revision the clients have: make breaking BASE=v1.0.0"; exit 2; }
+	@go -C tools tool oasdiff breaking "$(BASE):openapi.yaml" ../openapi.yaml --severity-levels breaking.txt --fail-on WARN --color never
+
 test: ## run all tests, with the race detector
 	go test $(RACE) ./...
 
 soak: ## run the long versions of the tests that prove the vault's promises (ONETIME_SOAK=1)
 	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v ./server/proof ./server/storetest ./server/sqlitestore -run 'Link|Histories|Kill|Terminate|Erasure|Disk'
 
-check: ## regenerate and compare, format, vet, staticcheck, tidy, import directions
+check: ## regenerate and compare, lint the document, format, vet, staticcheck, tidy, import directions
 	go generate ./...
 	@test -z "$$(git status --porcelain -- gen)" || { git status --short -- gen; echo "gen/ is not what openapi.yaml makes: commit the result of make generate"; exit 1; }
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "these files need gofmt"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 	go mod tidy -diff
-	go test -count=1 -run '^(TestImports|TestClientIsLight|TestVaultKnowsNoHTTP)$$' .
+	go -C tools mod tidy -diff
+	go test -count=1 -run '^(TestDocument|TestImports|TestClientIsLight|TestVaultKnowsNoHTTP)$$' .
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
