@@ -68,7 +68,7 @@ func serve(ctx context.Context, s settings) error {
 		return err
 	}
 	defer unlock()
-	v, store, err := openVault(ctx, folder, vault.Config{MaxSecret: s.maxSecret})
+	v, store, err := openVault(ctx, folder, vault.Config{MaxSecret: s.maxSecret, Observe: alarms(logger)})
 	if err != nil {
 		return err
 	}
@@ -99,6 +99,15 @@ func serveVault(ctx context.Context, v *vault.Vault, s settings, folder string, 
 	stopSweeping()
 	<-swept
 	return err
+}
+
+// alarms logs the events that an operator has to look into.
+func alarms(logger *slog.Logger) func(vault.Event) {
+	return func(e vault.Event) {
+		if e.Kind == vault.EventDamaged {
+			logger.Error("a record is damaged", "record", e.Record)
+		}
+	}
 }
 
 // lockFolder keeps a second server out of a data folder. Other commands may use it at the same time.

@@ -36,8 +36,8 @@ func newRecorder(s vault.Store) *recorder {
 	return &recorder{Store: s, sealed: map[vault.ID]*record{}}
 }
 
-func (r *recorder) Create(ctx context.Context, s vault.SecretRecord, receipt vault.ReceiptRecord, e *vault.RecentRecord) error {
-	err := r.Store.Create(ctx, s, receipt, e)
+func (r *recorder) Create(ctx context.Context, s vault.SecretRecord, receipt vault.ReceiptRecord, e *vault.RecentRecord, q vault.Quota) error {
+	err := r.Store.Create(ctx, s, receipt, e, q)
 	if err == nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -56,14 +56,14 @@ func (r *recorder) Claim(ctx context.Context, claim vault.Claim) (bool, error) {
 	return won, err
 }
 
-func (r *recorder) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
-	n, err := r.Store.Sweep(ctx, now, limit)
+func (r *recorder) Sweep(ctx context.Context, now time.Time, limit int) (vault.Swept, error) {
+	swept, err := r.Store.Sweep(ctx, now, limit)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.sealed {
-		s.consumed = s.consumed || err == nil && n < limit && !s.expires.After(now)
+		s.consumed = s.consumed || err == nil && swept.Secrets < limit && !s.expires.After(now)
 	}
-	return n, err
+	return swept, err
 }
 
 // A search finds pieces of sealed values in files. What is sealed looks random, so that 8 bytes tell where they are from.

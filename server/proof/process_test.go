@@ -190,15 +190,15 @@ type early struct {
 
 const earlyPause = 50 * time.Millisecond
 
-func (e *early) Create(ctx context.Context, s vault.SecretRecord, r vault.ReceiptRecord, recent *vault.RecentRecord) error {
+func (e *early) Create(ctx context.Context, s vault.SecretRecord, r vault.ReceiptRecord, recent *vault.RecentRecord, q vault.Quota) error {
 	if e.plant != plantShares {
-		return e.Store.Create(ctx, s, r, recent)
+		return e.Store.Create(ctx, s, r, recent, q)
 	}
 	r.SecretStands = true
 	e.secrets.Store(s.ID, s)
 	e.receipts.Store(r.ID, r)
 	time.AfterFunc(earlyPause, func() {
-		_ = e.Store.Create(context.Background(), s, r, recent)
+		_ = e.Store.Create(context.Background(), s, r, recent, q)
 		e.secrets.Delete(s.ID)
 		e.receipts.Delete(r.ID)
 	})

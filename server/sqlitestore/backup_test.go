@@ -43,7 +43,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		group.Go(func() {
 			for i := 0; !done.Load(); i++ {
 				secret, receipt := newPair(caller*100_000+i, 3, "")
-				if err := server.Create(context.Background(), secret, receipt, nil); err != nil {
+				if err := server.Create(context.Background(), secret, receipt, nil, vault.Quota{}); err != nil {
 					t.Errorf("Create: %v", err)
 					return
 				}

@@ -20,7 +20,7 @@ func BenchmarkCreate(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			secret, receipt := newPair(int(next.Add(1)), 1, "")
-			if err := store.Create(b.Context(), secret, receipt, nil); err != nil {
+			if err := store.Create(b.Context(), secret, receipt, nil, vault.Quota{}); err != nil {
 				b.Errorf("Create: %v", err)
 			}
 		}
@@ -74,7 +74,7 @@ func createMany(b *testing.B, store vault.Store) {
 					return
 				}
 				secret, receipt := newPair(number, 1, "")
-				if err := store.Create(b.Context(), secret, receipt, nil); err != nil {
+				if err := store.Create(b.Context(), secret, receipt, nil, vault.Quota{}); err != nil {
 					callers <- err
 					return
 				}

@@ -1,13 +1,15 @@
 package sqlitestore
 
 import (
-	"errors"
+	"fmt"
 	"time"
+
+	"github.com/onetime-go/onetime/server/vault"
 )
 
 // The types here scan columns so that an error never shows the value, as those of database/sql do.
 
-var errColumn = errors.New("a column holds what it should not")
+var errColumn = fmt.Errorf("%w: a column holds what it should not", vault.ErrDamaged)
 
 // A fixed scans a BLOB of exactly its length, into its own memory.
 type fixed []byte

@@ -11,10 +11,7 @@ import (
 	"github.com/onetime-go/onetime/server/vault"
 )
 
-var (
-	errClosed  = errors.New("the store is closed")
-	errDamaged = errors.New("the record is damaged")
-)
+var errClosed = errors.New("the store is closed")
 
 // opaque names what failed, and hides the driver's types: of what callers may match, only the errors of package vault
 // and of contexts remain.
@@ -23,7 +20,8 @@ func opaque(operation string, err error) error {
 		return nil
 	}
 	for _, known := range []error{
-		vault.ErrNoRecord, vault.ErrExists, vault.ErrKeyInUse, vault.ErrKeyRemoved, context.Canceled, context.DeadlineExceeded,
+		vault.ErrNoRecord, vault.ErrExists, vault.ErrQuota, vault.ErrDamaged, vault.ErrKeyInUse, vault.ErrKeyRemoved,
+		context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("sqlitestore: %s: %w", operation, known)

@@ -38,7 +38,7 @@ func Example() {
 		Sealed:    make([]byte, vault.SealedBlock),
 	}
 	receipt := vault.ReceiptRecord{ID: secret.ReceiptID, SecretID: secret.ID, State: onetime.StateNew, Created: now}
-	if err := store.Create(ctx, secret, receipt, nil); err != nil {
+	if err := store.Create(ctx, secret, receipt, nil, vault.Quota{}); err != nil {
 		log.Fatal(err)
 	}
 

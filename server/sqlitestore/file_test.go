@@ -42,7 +42,7 @@ func newPair(number, blocks int, marker string) (vault.SecretRecord, vault.Recei
 func create(t testing.TB, store *sqlitestore.Store, number, blocks int, marker string) vault.SecretRecord {
 	t.Helper()
 	secret, receipt := newPair(number, blocks, marker)
-	if err := store.Create(context.Background(), secret, receipt, nil); err != nil {
+	if err := store.Create(context.Background(), secret, receipt, nil, vault.Quota{}); err != nil {
 		t.Fatalf("Create: %v", err)
 	}
 	return secret
@@ -108,7 +108,7 @@ func TestOpenRefuses(t *testing.T) {
 				}
 				execute(t, path, "PRAGMA user_version = 99")
 			},
-			"sqlitestore: open: the database has schema version 99, and this program knows none after 2",
+			"sqlitestore: open: the database has schema version 99, and this program knows none after 3",
 		},
 		"another program's database": {
 			func(t *testing.T, path string) { execute(t, path, "CREATE TABLE theirs (x)") },
@@ -162,7 +162,7 @@ func TestOpenNewFileAtTheSameTime(t *testing.T) {
 				}
 				defer store.Close()
 				secret, receipt := newPair(number, 1, "")
-				if err := store.Create(t.Context(), secret, receipt, nil); err != nil {
+				if err := store.Create(t.Context(), secret, receipt, nil, vault.Quota{}); err != nil {
 					t.Errorf("Create: %v", err)
 				}
 			})
@@ -180,7 +180,7 @@ func saturate(t *testing.T, store *sqlitestore.Store) (stop func()) {
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				secret, receipt := newPair(caller*100_000+i, 1, "")
-				if err := store.Create(t.Context(), secret, receipt, nil); err != nil {
+				if err := store.Create(t.Context(), secret, receipt, nil, vault.Quota{}); err != nil {
 					t.Errorf("Create: %v", err)
 				}
 			}
@@ -258,7 +258,7 @@ func TestReaderDoesNotBlockWriter(t *testing.T) {
 		t.Errorf("Sweep: %v", err)
 	}
 	secret, receipt := newPair(2, 1, "")
-	if err := store.Create(ctx, secret, receipt, nil); err != nil {
+	if err := store.Create(ctx, secret, receipt, nil, vault.Quota{}); err != nil {
 		t.Errorf("Create: %v", err)
 	}
 }
@@ -269,7 +269,7 @@ func TestNothingStaysOfClaimedAndSwept(t *testing.T) {
 	store := open(t, path)
 	kept, receipt := newPair(0, 3, "KEPT")
 	kept.Expires = kept.Expires.Add(time.Second)
-	if err := store.Create(t.Context(), kept, receipt, nil); err != nil {
+	if err := store.Create(t.Context(), kept, receipt, nil, vault.Quota{}); err != nil {
 		t.Fatalf("Create: %v", err)
 	}
 	for number := 1; number <= 60; number++ { // many, for pages to be split and freed
@@ -286,8 +286,8 @@ func TestNothingStaysOfClaimedAndSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	deleted, err := store.Sweep(t.Context(), created.Add(time.Hour), 100)
-	if err != nil || deleted != 30 {
-		t.Fatalf("Sweep = %d, %v, want 30, nil", deleted, err)
+	if err != nil || deleted.Secrets+deleted.Receipts != 30 {
+		t.Fatalf("Sweep = %+v, %v, want 30 records, nil", deleted, err)
 	}
 	// The sweep is answered before the log is emptied. The next change is not taken before.
 	if err := store.AddServerKey(t.Context(), vault.KeyID{1}); err != nil {
@@ -344,11 +344,11 @@ func TestErrorsHideTheDriver(t *testing.T) {
 	store := open(t, path)
 	create(t, store, 1, 1, "")
 	secret, receipt := newPair(1, 1, "")
-	taken := store.Create(t.Context(), secret, receipt, nil)
+	taken := store.Create(t.Context(), secret, receipt, nil, vault.Quota{})
 
 	odd := secret
 	odd.Sealed = odd.Sealed[1:]
-	length := store.Create(t.Context(), odd, receipt, nil)
+	length := store.Create(t.Context(), odd, receipt, nil, vault.Quota{})
 
 	execute(t, path, "DROP TABLE accounts")
 	_, broken := store.Account(t.Context(), "someone@example.com")
@@ -365,11 +365,11 @@ func TestNegativeLimitIsNone(t *testing.T) {
 	store := open(t, newPath(t))
 	secret, receipt := newPair(1, 1, "")
 	recent := &vault.RecentRecord{List: vault.ListID{1}, Receipt: receipt}
-	if err := store.Create(t.Context(), secret, receipt, recent); err != nil {
+	if err := store.Create(t.Context(), secret, receipt, recent, vault.Quota{}); err != nil {
 		t.Fatalf("Create: %v", err)
 	}
-	if deleted, err := store.Sweep(t.Context(), receipt.Expires, -1); err != nil || deleted != 0 {
-		t.Errorf("Sweep = %d, %v, want 0, nil", deleted, err)
+	if deleted, err := store.Sweep(t.Context(), receipt.Expires, -1); err != nil || deleted != (vault.Swept{}) {
+		t.Errorf("Sweep = %+v, %v, want nothing, nil", deleted, err)
 	}
 	if listed, err := store.Recent(t.Context(), recent.List, -1); err != nil || len(listed) != 0 {
 		t.Errorf("Recent = %d entries, %v, want 0, nil", len(listed), err)

@@ -32,7 +32,7 @@ func TestMigrate(t *testing.T) {
 			}
 			receipt := vault.ReceiptRecord{ID: vault.ID{2}, Expires: time.UnixMilli(1)}
 			recent := &vault.RecentRecord{List: vault.ListID{1}, Receipt: receipt}
-			if err := store.Create(t.Context(), vault.SecretRecord{ID: vault.ID{1}}, receipt, recent); err != nil {
+			if err := store.Create(t.Context(), vault.SecretRecord{ID: vault.ID{1}}, receipt, recent, vault.Quota{}); err != nil {
 				t.Fatalf("Create: %v", err)
 			}
 			if listed, err := store.Recent(t.Context(), vault.ListID{1}, 10); err != nil || len(listed) != 1 {

@@ -31,7 +31,7 @@ func TestOneChunkToAPage(t *testing.T) {
 		binary.BigEndian.PutUint32(secret.ID[:], uint32(n))
 		secret.ReceiptID = secret.ID
 		_, _ = rand.Read(secret.Sealed) // it never fails
-		if err := store.Create(t.Context(), secret, vault.ReceiptRecord{ID: secret.ID, State: onetime.StateNew, Created: now}, nil); err != nil {
+		if err := store.Create(t.Context(), secret, vault.ReceiptRecord{ID: secret.ID, State: onetime.StateNew, Created: now}, nil, vault.Quota{}); err != nil {
 			t.Fatal(err)
 		}
 		standing = append(standing, secret.ID)

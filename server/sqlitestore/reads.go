@@ -19,7 +19,7 @@ const accountColumns = `id, email, created, token_id, key_id, sealed`
 
 // Each read is one statement, and so sees one state of the database.
 const (
-	selectSecret = `SELECT id, receipt_id, account, created, expires, has_passphrase, key_id, chunks, data
+	selectSecret = `SELECT id, receipt_id, account, owner, created, expires, has_passphrase, key_id, chunks, data
 		FROM secrets LEFT JOIN chunks ON number >= first_chunk AND number < first_chunk + chunks
 		WHERE id = ? ORDER BY number`
 	selectReceipt = `SELECT ` + receiptColumns + ` FROM receipts WHERE receipts.id = ?`
@@ -27,6 +27,7 @@ const (
 		FROM recent JOIN receipts ON receipts.id = recent.receipt_id
 		WHERE recent.list = ? ORDER BY recent.number DESC LIMIT ?`
 	selectHighWater  = `SELECT time FROM high_water`
+	selectLive       = `SELECT secrets FROM totals`
 	selectAccount    = `SELECT ` + accountColumns + ` FROM accounts WHERE email = ?`
 	selectAccounts   = `SELECT ` + accountColumns + ` FROM accounts ORDER BY email`
 	selectServerKeys = `SELECT id FROM server_keys ORDER BY number`
@@ -42,7 +43,7 @@ type reader struct {
 	pool *sql.DB
 	turn sync.Locker
 
-	secret, receipt, recent, highWater, account, accounts, serverKeys, keysInUse *sql.Stmt
+	secret, receipt, recent, highWater, live, account, accounts, serverKeys, keysInUse *sql.Stmt
 }
 
 func newReader(ctx context.Context, db database) (*reader, error) {
@@ -60,6 +61,7 @@ func newReader(ctx context.Context, db database) (*reader, error) {
 		{&r.receipt, selectReceipt},
 		{&r.recent, selectRecent},
 		{&r.highWater, selectHighWater},
+		{&r.live, selectLive},
 		{&r.account, selectAccount},
 		{&r.accounts, selectAccounts},
 		{&r.serverKeys, selectServerKeys},
@@ -132,7 +134,7 @@ func scanSecret(rows *sql.Rows) (vault.SecretRecord, error) {
 	for rows.Next() {
 		found = true
 		var data sql.RawBytes
-		if err := rows.Scan(fixed(record.ID[:]), fixed(record.ReceiptID[:]), fixed(record.Account[:]),
+		if err := rows.Scan(fixed(record.ID[:]), fixed(record.ReceiptID[:]), fixed(record.Account[:]), fixed(record.Owner[:]),
 			moment{&record.Created}, moment{&record.Expires}, &record.HasPassphrase, fixed(record.KeyID[:]), &count,
 			&data); err != nil {
 			return vault.SecretRecord{}, err
@@ -145,7 +147,7 @@ func scanSecret(rows *sql.Rows) (vault.SecretRecord, error) {
 	case !found:
 		return vault.SecretRecord{}, vault.ErrNoRecord
 	case len(record.Sealed) != count*vault.SealedBlock:
-		return vault.SecretRecord{}, errDamaged
+		return vault.SecretRecord{}, vault.ErrDamaged
 	}
 	return record, nil
 }
@@ -192,6 +194,15 @@ func (s *Store) HighWater(ctx context.Context) (time.Time, error) {
 		return r.highWater.QueryRowContext(ctx).Scan(moment{&at})
 	})
 	return at, err
+}
+
+// Live implements vault.Store.
+func (s *Store) Live(ctx context.Context) (int64, error) {
+	var live int64
+	err := s.read(ctx, "live", func(r *reader) error {
+		return r.live.QueryRowContext(ctx).Scan(&live)
+	})
+	return live, err
 }
 
 // Account implements vault.Store.

@@ -96,6 +96,37 @@ var schema = [...]string{
 	DROP INDEX recent_by_account;
 	CREATE INDEX recent_by_list ON recent (list);
 	`,
+
+	// Quotas, guesses, and totals that need no counting. The first index has all that a quota asks for, and costs nobody
+	// anything who has no owner. In the place of a caller, a tally of all callers has a number of one byte: see writes of
+	// guesses. Triggers keep the totals right also where somebody deletes secrets by hand.
+	`
+	ALTER TABLE secrets ADD COLUMN owner BLOB NOT NULL DEFAULT x'00000000000000000000000000000000';
+	CREATE INDEX secrets_by_owner ON secrets (owner, expires, chunks) WHERE owner <> x'00000000000000000000000000000000';
+
+	CREATE TABLE tallies (
+		record  BLOB NOT NULL,
+		caller  BLOB NOT NULL,
+		count   INTEGER NOT NULL,
+		ends    INTEGER NOT NULL,
+		touched INTEGER NOT NULL,
+		PRIMARY KEY (record, caller)
+	) STRICT, WITHOUT ROWID;
+	CREATE INDEX tallies_by_end ON tallies (ends);
+	CREATE INDEX tallies_by_touch ON tallies (touched);
+
+	CREATE TABLE totals (
+		only    INTEGER PRIMARY KEY CHECK (only = 1),
+		secrets INTEGER NOT NULL,
+		tallies INTEGER NOT NULL,
+		pings   INTEGER NOT NULL
+	) STRICT;
+	INSERT INTO totals SELECT 1, count(*), 0, 0 FROM secrets;
+	CREATE TRIGGER secret_added AFTER INSERT ON secrets BEGIN UPDATE totals SET secrets = secrets + 1; END;
+	CREATE TRIGGER secret_gone AFTER DELETE ON secrets BEGIN UPDATE totals SET secrets = secrets - 1; END;
+	CREATE TRIGGER tally_added AFTER INSERT ON tallies BEGIN UPDATE totals SET tallies = tallies + 1; END;
+	CREATE TRIGGER tally_gone AFTER DELETE ON tallies BEGIN UPDATE totals SET tallies = tallies - 1; END;
+	`,
 }
 
 // prepare brings a database to the version that this package knows.

@@ -28,6 +28,14 @@ const (
 	deleteReceipt
 	deleteRecent
 	secretsOfAccount
+	ownersSecrets
+	selectTally
+	putTally
+	deleteTally
+	countTallies
+	forgetTallies
+	expiredTallies
+	ping
 	insertAccount
 	updateAccount
 	deleteAccount
@@ -46,8 +54,8 @@ var statements = [...]string{
 	raiseHighWater: `UPDATE high_water SET time = ?1 WHERE time IS NULL OR time < ?1`,
 
 	insertChunk: `INSERT INTO chunks (data) VALUES (?)`,
-	insertSecret: `INSERT INTO secrets (id, receipt_id, account, created, expires, has_passphrase, key_id,
-		first_chunk, chunks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	insertSecret: `INSERT INTO secrets (id, receipt_id, account, owner, created, expires, has_passphrase, key_id,
+		first_chunk, chunks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	insertReceipt: `INSERT INTO receipts (id, secret_id, account, state, created, updated, secret_expires, expires,
 		has_passphrase, key_id, claim, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	insertRecent: `INSERT INTO recent (list, receipt_id, sealed) VALUES (?, ?, ?)`,
@@ -67,6 +75,21 @@ var statements = [...]string{
 	// Without the first condition SQLite does not see that its index will do.
 	secretsOfAccount: `SELECT id FROM secrets WHERE account <> x'00000000000000000000000000000000' AND account = ?
 		AND expires > ? LIMIT ?`,
+
+	ownersSecrets: `SELECT count(*), coalesce(sum(chunks), 0) FROM secrets
+		WHERE owner <> x'00000000000000000000000000000000' AND owner = ? AND expires > ?`,
+
+	selectTally: `SELECT count, ends FROM tallies WHERE record = ? AND caller = ? AND ends > ?`,
+	putTally: `INSERT INTO tallies (record, caller, count, ends, touched) VALUES (?, ?, ?, ?, ?) ON CONFLICT (record, caller)
+		DO UPDATE SET count = excluded.count, ends = excluded.ends, touched = excluded.touched`,
+	deleteTally:  `DELETE FROM tallies WHERE record = ? AND caller = ?`,
+	countTallies: `SELECT tallies FROM totals`,
+	forgetTallies: `DELETE FROM tallies WHERE (record, caller) IN
+		(SELECT record, caller FROM tallies ORDER BY touched LIMIT ?)`,
+	expiredTallies: `DELETE FROM tallies WHERE (record, caller) IN
+		(SELECT record, caller FROM tallies WHERE ends <= ? ORDER BY ends LIMIT ?)`,
+
+	ping: `UPDATE totals SET pings = 1 - pings`, // an update that changes nothing writes nothing
 
 	insertAccount: `INSERT INTO accounts (id, email, created, token_id, key_id, sealed) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (email) DO NOTHING`,
@@ -137,12 +160,18 @@ func (s session) is(stmt statement, args ...any) (bool, error) {
 
 // changes tells whether a statement that may come to nothing has changed a row.
 func (s session) changes(stmt statement, args ...any) (bool, error) {
+	rows, err := s.changed(stmt, args...)
+	return rows > 0, err
+}
+
+// changed returns how many rows a statement has changed.
+func (s session) changed(stmt statement, args ...any) (int, error) {
 	result, err := s.prepared[stmt].Exec(args...)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	rows, err := result.RowsAffected()
-	return rows > 0, err
+	return int(rows), err
 }
 
 // rollback ends a transaction that failed. SQLite may have ended it already, which is an error that means nothing.

@@ -39,7 +39,9 @@ type change struct {
 	// to happen: a failure costs the whole batch a second run.
 	do func(session) error
 	// erase asks for the write-ahead log to be emptied afterwards.
-	erase   bool
+	erase bool
+	// loose lets the caller go when its context ends, without having learnt what became of the change.
+	loose   bool
 	outcome chan error // buffered
 }
 
@@ -83,7 +85,15 @@ func (w *writer) submit(ctx context.Context, c *change) error {
 	c.outcome = make(chan error, 1)
 	select {
 	case w.queue <- c:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if !c.loose {
 		return <-c.outcome
+	}
+	select {
+	case err := <-c.outcome:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -165,13 +165,13 @@ func TestFullDisk(t *testing.T) {
 	}
 	secret := vault.SecretRecord{ID: vault.ID{1}, Sealed: make([]byte, 100*vault.SealedBlock)}
 	receipt := vault.ReceiptRecord{ID: vault.ID{2}}
-	if err := store.Create(t.Context(), secret, receipt, nil); err == nil || !strings.Contains(err.Error(), "full") {
+	if err := store.Create(t.Context(), secret, receipt, nil, vault.Quota{}); err == nil || !strings.Contains(err.Error(), "full") {
 		t.Fatalf("Create: %v, want that the disk is full", err)
 	}
 	if _, err := conn.ExecContext(t.Context(), "PRAGMA max_page_count = 100000"); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Create(t.Context(), secret, receipt, nil); err != nil {
+	if err := store.Create(t.Context(), secret, receipt, nil, vault.Quota{}); err != nil {
 		t.Errorf("Create when there is room again: %v", err)
 	}
 	if _, err := store.Secret(t.Context(), secret.ID); err != nil {

@@ -25,6 +25,7 @@ func (s *Store) write(ctx context.Context, operation string, c change) error {
 // Create implements vault.Store. It fails, and stores nothing, if one of the ids is taken.
 func (s *Store) Create(
 	ctx context.Context, secret vault.SecretRecord, receipt vault.ReceiptRecord, recent *vault.RecentRecord,
+	quota vault.Quota,
 ) error {
 	if len(secret.Sealed)%vault.SealedBlock != 0 {
 		return opaque("create", fmt.Errorf("a sealed value of %d bytes is not a multiple of %d",
@@ -34,7 +35,11 @@ func (s *Store) Create(
 	if receipt.Created.After(at) {
 		at = receipt.Created
 	}
-	return s.write(ctx, "create", change{at: at, do: func(tx session) error {
+	var room bool
+	err := s.write(ctx, "create", change{at: at, do: func(tx session) (err error) {
+		if room, err = hasRoom(tx, secret, quota); err != nil || !room {
+			return err
+		}
 		if err := notRemoved(tx, secret.KeyID, receipt.KeyID); err != nil {
 			return err
 		}
@@ -49,6 +54,23 @@ func (s *Store) Create(
 		}
 		return tx.exec(insertRecent, recent.List[:], recent.Receipt.ID[:], blob(recent.Sealed))
 	}})
+	if err == nil && !room {
+		return opaque("create", vault.ErrQuota)
+	}
+	return err
+}
+
+// hasRoom tells whether a quota lets a secret in.
+func hasRoom(tx session, secret vault.SecretRecord, quota vault.Quota) (bool, error) {
+	if secret.Owner == (vault.OwnerID{}) || quota == (vault.Quota{}) {
+		return true, nil
+	}
+	var count, chunks int64
+	if err := tx.row(ownersSecrets, secret.Owner[:], secret.Created.UnixMilli()).Scan(&count, &chunks); err != nil {
+		return false, err
+	}
+	count, bytes := count+1, chunks*vault.SealedBlock+int64(len(secret.Sealed))
+	return (quota.Secrets == 0 || count <= int64(quota.Secrets)) && (quota.Bytes == 0 || bytes <= quota.Bytes), nil
 }
 
 // notRemoved fails with ErrKeyRemoved for a key that was removed. It may cost the batch a second run, once for each key.
@@ -70,8 +92,8 @@ func createSecret(tx session, secret vault.SecretRecord) error {
 	if err != nil {
 		return err
 	}
-	return tx.exec(insertSecret, secret.ID[:], secret.ReceiptID[:], secret.Account[:], secret.Created.UnixMilli(),
-		secret.Expires.UnixMilli(), secret.HasPassphrase, secret.KeyID[:], first, len(secret.Sealed)/vault.SealedBlock)
+	return tx.exec(insertSecret, secret.ID[:], secret.ReceiptID[:], secret.Account[:], secret.Owner[:],
+		secret.Created.UnixMilli(), secret.Expires.UnixMilli(), secret.HasPassphrase, secret.KeyID[:], first, len(secret.Sealed)/vault.SealedBlock)
 }
 
 // createChunks returns the number of the first. The others follow it: within a transaction nobody else inserts.
@@ -158,22 +180,23 @@ func burnSome(tx session, account vault.AccountID, claim vault.ClaimID, now time
 }
 
 // Sweep implements vault.Store. It also empties the write-ahead log, as the package comment describes.
-func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
+func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (vault.Swept, error) {
 	limit = max(limit, 0) // SQLite takes a negative one for none
-	var deleted int
-	err := s.write(ctx, "sweep", change{at: now, erase: true, do: func(tx session) error {
-		secrets, err := sweepSecrets(tx, now, limit)
-		if err != nil {
+	var swept vault.Swept
+	err := s.write(ctx, "sweep", change{at: now, erase: true, do: func(tx session) (err error) {
+		if swept.Secrets, err = sweepSecrets(tx, now, limit); err != nil {
 			return err
 		}
-		receipts, err := sweepReceipts(tx, now, limit)
-		deleted = secrets + receipts
+		if swept.Receipts, err = sweepReceipts(tx, now, limit); err != nil {
+			return err
+		}
+		swept.Tallies, err = tx.changed(expiredTallies, now.UnixMilli(), limit)
 		return err
 	}})
 	if err != nil {
-		return 0, err
+		return vault.Swept{}, err
 	}
-	return deleted, nil
+	return swept, nil
 }
 
 // An expired is what it takes to delete a secret.
@@ -230,4 +253,9 @@ func sweepReceipts(tx session, now time.Time, limit int) (int, error) {
 		}
 	}
 	return len(ids), nil
+}
+
+// Ping implements vault.Store. It syncs the disk, together with what others write at that time.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.write(ctx, "ping", change{loose: true, do: func(tx session) error { return tx.exec(ping) }})
 }

@@ -17,7 +17,7 @@ func testRoundTrip(t *testing.T, store vault.Store) {
 	bare := newTrio(2).of(vault.AccountID{}) // anonymous, without a passphrase, not listed
 	bare.secret.HasPassphrase, bare.receipt.HasPassphrase = false, false
 	bare.receipt.SecretStands = true // writes ignore it
-	if err := store.Create(t.Context(), bare.secret, bare.receipt, nil); err != nil {
+	if err := store.Create(t.Context(), bare.secret, bare.receipt, nil, vault.Quota{}); err != nil {
 		t.Fatalf("Create: %v", err)
 	}
 
@@ -98,7 +98,7 @@ func testCreateTwice(t *testing.T, store vault.Store) {
 		"receipt's id":   sameReceipt,
 		"both, not zero": {first.secret, first.receipt, newTrio(4).on(list).recent},
 	} {
-		if err := store.Create(t.Context(), r.secret, r.receipt, &r.recent); err == nil {
+		if err := store.Create(t.Context(), r.secret, r.receipt, &r.recent, vault.Quota{}); err == nil {
 			t.Errorf("%s: Create succeeded, want an error", name)
 		}
 	}
@@ -117,7 +117,7 @@ func testConcurrentCreates(t *testing.T, store vault.Store) {
 		wg.Go(func() {
 			for i := range each {
 				r := newTrio(caller*each + i)
-				if err := store.Create(t.Context(), r.secret, r.receipt, &r.recent); err != nil {
+				if err := store.Create(t.Context(), r.secret, r.receipt, &r.recent, vault.Quota{}); err != nil {
 					t.Errorf("Create: %v", err)
 				}
 				wantSecret(t, store, r.secret) // a caller finds what it wrote
@@ -188,7 +188,7 @@ func testErrorsHoldNoContents(t *testing.T, store vault.Store) {
 		t.Fatalf("CreateAccount: %v", err)
 	}
 
-	again := store.Create(t.Context(), r.secret, r.receipt, &r.recent)
+	again := store.Create(t.Context(), r.secret, r.receipt, &r.recent, vault.Quota{})
 	exists := store.CreateAccount(t.Context(), account)
 	_, missing := store.Account(t.Context(), "not-"+account.Email)
 	_, noSecret := store.Secret(t.Context(), vault.ID([]byte(marker + "-a-bearer-of-thirty-four-bytes")[:34]))

@@ -70,7 +70,7 @@ func testKeysInUse(t *testing.T, store vault.Store) {
 		vault.KeyUse{ID: b, Receipts: 1, Accounts: 1, Until: third.receipt.Expires},
 		vault.KeyUse{ID: c, Accounts: 1})
 
-	mustSweep(t, store, second.receipt.Expires, 10, 3+2)
+	mustSweep(t, store, second.receipt.Expires, 10, vault.Swept{Secrets: 3, Receipts: 2})
 	wantKeysInUse(t, store,
 		vault.KeyUse{ID: b, Receipts: 1, Accounts: 1, Until: third.receipt.Expires},
 		vault.KeyUse{ID: c, Accounts: 1})
@@ -109,8 +109,8 @@ func testRemoveServerKey(t *testing.T, store vault.Store) {
 	}
 	wantServerKeys(t, store, secret, receipt, account)
 
-	mustSweep(t, store, r.secret.Expires, 10, 1)
-	mustSweep(t, store, r.receipt.Expires, 10, 1)
+	mustSweep(t, store, r.secret.Expires, 10, vault.Swept{Secrets: 1})
+	mustSweep(t, store, r.receipt.Expires, 10, vault.Swept{Receipts: 1})
 	if err := store.RemoveAccount(t.Context(), owner.ID); err != nil {
 		t.Fatalf("RemoveAccount: %v", err)
 	}
@@ -140,8 +140,8 @@ func wantBarred(t *testing.T, store vault.Store, removed, kept vault.KeyID) {
 	mustCreateAccount(t, store, account)
 	_, update := store.UpdateAccount(t.Context(), account, accountUnder(1, removed))
 	for name, err := range map[string]error{
-		"Create, secret":  store.Create(t.Context(), secret.secret, secret.receipt, &secret.recent),
-		"Create, receipt": store.Create(t.Context(), receipt.secret, receipt.receipt, &receipt.recent),
+		"Create, secret":  store.Create(t.Context(), secret.secret, secret.receipt, &secret.recent, vault.Quota{}),
+		"Create, receipt": store.Create(t.Context(), receipt.secret, receipt.receipt, &receipt.recent, vault.Quota{}),
 		"CreateAccount":   store.CreateAccount(t.Context(), accountUnder(2, removed)),
 		"UpdateAccount":   update,
 		"AddServerKey":    store.AddServerKey(t.Context(), removed),
@@ -167,7 +167,7 @@ func testRemoveMeetsWrites(t *testing.T, store vault.Store) {
 		var wg sync.WaitGroup
 		var errs [3]error
 		r := newTrio(round).under(id)
-		wg.Go(func() { errs[0] = store.Create(t.Context(), r.secret, r.receipt, &r.recent) })
+		wg.Go(func() { errs[0] = store.Create(t.Context(), r.secret, r.receipt, &r.recent, vault.Quota{}) })
 		wg.Go(func() { errs[1] = store.CreateAccount(t.Context(), accountUnder(round, id)) })
 		wg.Go(func() {
 			time.Sleep(time.Duration(round) * 20 * time.Microsecond)
@@ -196,8 +196,8 @@ func testTwoStoresRemovedKey(t *testing.T, open func() vault.Store) {
 	if err := a.RemoveServerKey(t.Context(), removed); !errors.Is(err, vault.ErrKeyInUse) {
 		t.Fatalf("RemoveServerKey: %v, want ErrKeyInUse", err)
 	}
-	mustSweep(t, b, r.secret.Expires, 10, 1)
-	mustSweep(t, b, r.receipt.Expires, 10, 1)
+	mustSweep(t, b, r.secret.Expires, 10, vault.Swept{Secrets: 1})
+	mustSweep(t, b, r.receipt.Expires, 10, vault.Swept{Receipts: 1})
 	if err := a.RemoveServerKey(t.Context(), removed); err != nil {
 		t.Fatalf("RemoveServerKey: %v", err)
 	}

@@ -21,7 +21,7 @@ type call struct {
 func calls(known, fresh trio) []call {
 	return []call{
 		{"Create", func(ctx context.Context, s vault.Store) error {
-			return s.Create(ctx, fresh.secret, fresh.receipt, &fresh.recent)
+			return s.Create(ctx, fresh.secret, fresh.receipt, &fresh.recent, vault.Quota{})
 		}},
 		{"Secret", func(ctx context.Context, s vault.Store) error {
 			_, err := s.Secret(ctx, known.secret.ID)
@@ -47,6 +47,18 @@ func calls(known, fresh trio) []call {
 			_, err := s.HighWater(ctx)
 			return err
 		}},
+		{"ReserveGuess", func(ctx context.Context, s vault.Store) error {
+			_, err := s.ReserveGuess(ctx, guessAt(known.secret.ID, 1, start))
+			return err
+		}},
+		{"RefundGuess", func(ctx context.Context, s vault.Store) error {
+			return s.RefundGuess(ctx, guessAt(known.secret.ID, 1, start))
+		}},
+		{"Live", func(ctx context.Context, s vault.Store) error {
+			_, err := s.Live(ctx)
+			return err
+		}},
+		{"Ping", func(ctx context.Context, s vault.Store) error { return s.Ping(ctx) }},
 		{"CreateAccount", func(ctx context.Context, s vault.Store) error {
 			return s.CreateAccount(ctx, newAccount(2))
 		}},
@@ -143,7 +155,7 @@ func testEndingContext(t *testing.T, store vault.Store) {
 		r := newTrio(number)
 		wg.Go(func() {
 			defer cancel()
-			err := store.Create(ctx, r.secret, r.receipt, &r.recent)
+			err := store.Create(ctx, r.secret, r.receipt, &r.recent, vault.Quota{})
 			wantWholeOrNothing(t, store, r, err == nil)
 		})
 	}

@@ -50,7 +50,7 @@ func testRecentReceiptGone(t *testing.T, store vault.Store) {
 	long := newTrio(2).on(list)
 	gone := newTrio(3).on(list).at(start, start.Add(tick))
 	create(t, store, short, long, gone)
-	mustSweep(t, store, gone.receipt.Expires, 10, 4) // two secrets, two receipts
+	mustSweep(t, store, gone.receipt.Expires, 10, vault.Swept{Secrets: 2, Receipts: 2})
 	wantRecent(t, store, list, 10, long.listed())
 	wantRecent(t, store, list, 1, long.listed()) // what is gone does not count
 }

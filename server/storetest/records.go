@@ -170,7 +170,7 @@ func difference(want, got any) string {
 func create(t *testing.T, store vault.Store, records ...trio) {
 	t.Helper()
 	for _, r := range records {
-		if err := store.Create(t.Context(), r.secret, r.receipt, &r.recent); err != nil {
+		if err := store.Create(t.Context(), r.secret, r.receipt, &r.recent, vault.Quota{}); err != nil {
 			t.Fatalf("Create: %v", err)
 		}
 	}
@@ -194,14 +194,15 @@ func wantLost(t *testing.T, store vault.Store, claim vault.Claim) {
 	}
 }
 
-func mustSweep(t *testing.T, store vault.Store, now time.Time, limit, want int) {
+// mustSweep makes a sweep that has to delete as many secrets and receipts as want says.
+func mustSweep(t *testing.T, store vault.Store, now time.Time, limit int, want vault.Swept) {
 	t.Helper()
-	deleted, err := store.Sweep(t.Context(), now, limit)
+	swept, err := store.Sweep(t.Context(), now, limit)
 	if err != nil {
 		t.Fatalf("Sweep: %v", err)
 	}
-	if deleted != want {
-		t.Errorf("Sweep deleted %d records, want %d", deleted, want)
+	if swept != want {
+		t.Errorf("Sweep deleted %+v, want %+v", swept, want)
 	}
 }
 

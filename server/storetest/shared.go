@@ -44,14 +44,14 @@ func testReopen(t *testing.T, open func() vault.Store) {
 func testReopenHighWater(t *testing.T, open func() vault.Store) {
 	store := open()
 	high := start.Add(lifetime)
-	mustSweep(t, store, high, 10, 0)
+	mustSweep(t, store, high, 10, vault.Swept{})
 	mustClose(t, store)
 
 	store = open()
 	wantHighWater(t, store, high)
-	mustSweep(t, store, high.Add(-tick), 10, 0)
+	mustSweep(t, store, high.Add(-tick), 10, vault.Swept{})
 	wantHighWater(t, store, high)
-	mustSweep(t, store, high.Add(tick), 10, 0)
+	mustSweep(t, store, high.Add(tick), 10, vault.Swept{})
 	wantHighWater(t, store, high.Add(tick))
 }
 
@@ -68,7 +68,7 @@ func testReopenAcknowledged(t *testing.T, open func() vault.Store) {
 			for i := range each {
 				number := caller*each + i
 				r := newTrio(number)
-				stored[number].Store(store.Create(t.Context(), r.secret, r.receipt, &r.recent) == nil)
+				stored[number].Store(store.Create(t.Context(), r.secret, r.receipt, &r.recent, vault.Quota{}) == nil)
 				if i == 0 {
 					begun.Done()
 				}
@@ -96,8 +96,8 @@ func testTwoStores(t *testing.T, open func() vault.Store) {
 	wantLost(t, a, claim)
 
 	// Neither takes the time back that the other has set.
-	mustSweep(t, b, start.Add(lifetime), 10, 0)
-	mustSweep(t, a, start.Add(lifetime-tick), 10, 0)
+	mustSweep(t, b, start.Add(lifetime), 10, vault.Swept{})
+	mustSweep(t, a, start.Add(lifetime-tick), 10, vault.Swept{})
 	wantHighWater(t, a, start.Add(lifetime))
 	wantHighWater(t, b, start.Add(lifetime))
 }
@@ -119,7 +119,7 @@ func testTwoStoresWrite(t *testing.T, open func() vault.Store) {
 		wg.Go(func() {
 			for i := range each {
 				r := newTrio(caller*each + i)
-				if err := stores[caller%2].Create(t.Context(), r.secret, r.receipt, &r.recent); err != nil {
+				if err := stores[caller%2].Create(t.Context(), r.secret, r.receipt, &r.recent, vault.Quota{}); err != nil {
 					t.Errorf("Create: %v", err)
 				}
 			}

@@ -51,6 +51,19 @@ func Run(t *testing.T, open func(t *testing.T) vault.Store) {
 		{"sweep/receipts", testSweepReceipts},
 		{"sweep/limit", testSweepLimit},
 		{"sweep/meets claims", testSweepMeetsClaims},
+		{"sweep/tallies", testSweepTallies},
+		{"quota/secrets", testQuotaSecrets},
+		{"quota/bytes", testQuotaBytes},
+		{"quota/owners", testQuotaOwners},
+		{"quota/one of many fits", testQuotaTogether},
+		{"guess/limits", testGuessLimits},
+		{"guess/window and lock", testGuessTimes},
+		{"guess/apart", testGuessesApart},
+		{"guess/refund", testRefund},
+		{"guess/come together", testGuessesTogether},
+		{"guess/bounded", testGuessesAreBounded},
+		{"live", testLive},
+		{"ping", testPing},
 		{"high water/grows", testHighWater},
 		{"high water/concurrent", testHighWaterConcurrent},
 		{"account/exists", testAccountExists},
@@ -90,6 +103,7 @@ func RunShared(t *testing.T, place func(t *testing.T) (open func() vault.Store))
 		{"two stores/one claim wins", testTwoStoresClaim},
 		{"two stores/write at the same time", testTwoStoresWrite},
 		{"two stores/removed key", testTwoStoresRemovedKey},
+		{"two stores/guesses", testTwoStoresGuesses},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			open := place(t)

@@ -24,10 +24,10 @@ func testSweepBoundary(t *testing.T, store vault.Store) {
 	after := newTrio(3).at(start, now.Add(tick))
 	create(t, store, before, at, after)
 
-	mustSweep(t, store, start, 10, 0)
+	mustSweep(t, store, start, 10, vault.Swept{})
 	wantSecret(t, store, before.secret)
 
-	mustSweep(t, store, now, 10, 2)
+	mustSweep(t, store, now, 10, vault.Swept{Secrets: 2})
 	wantNoSecret(t, store, before.secret.ID)
 	wantNoSecret(t, store, at.secret.ID)
 	wantSecret(t, store, after.secret)
@@ -35,8 +35,8 @@ func testSweepBoundary(t *testing.T, store vault.Store) {
 	wantReceipt(t, store, at.expiredReceipt())
 	wantReceipt(t, store, after.stored())
 
-	mustSweep(t, store, now, 10, 0)
-	mustSweep(t, store, now.Add(tick), 10, 1)
+	mustSweep(t, store, now, 10, vault.Swept{})
+	mustSweep(t, store, now.Add(tick), 10, vault.Swept{Secrets: 1})
 	wantReceipt(t, store, after.expiredReceipt())
 }
 
@@ -50,7 +50,7 @@ func testSweepStates(t *testing.T, store vault.Store) {
 	mustClaim(t, store, reveal)
 	mustClaim(t, store, burn)
 
-	mustSweep(t, store, odd.secret.Expires, 10, 2)
+	mustSweep(t, store, odd.secret.Expires, 10, vault.Swept{Secrets: 2})
 	wantReceipt(t, store, unread.expiredReceipt())
 	wantReceipt(t, store, received.claimed(reveal))
 	wantReceipt(t, store, burned.claimed(burn))
@@ -65,12 +65,12 @@ func testSweepReceipts(t *testing.T, store vault.Store) {
 	at.receipt.Expires, after.receipt.Expires = now, now.Add(tick)
 	create(t, store, at, after)
 
-	mustSweep(t, store, now.Add(-tick), 10, 2) // the secrets
+	mustSweep(t, store, now.Add(-tick), 10, vault.Swept{Secrets: 2}) // the secrets
 	wantReceipt(t, store, at.expiredReceipt())
-	mustSweep(t, store, now, 10, 1)
+	mustSweep(t, store, now, 10, vault.Swept{Receipts: 1})
 	wantNoReceipt(t, store, at.receipt.ID)
 	wantReceipt(t, store, after.expiredReceipt())
-	mustSweep(t, store, now.Add(tick), 10, 1)
+	mustSweep(t, store, now.Add(tick), 10, vault.Swept{Receipts: 1})
 	wantNoReceipt(t, store, after.receipt.ID)
 	wantRecent(t, store, list, 10)
 
@@ -86,9 +86,9 @@ func testSweepLimit(t *testing.T, store vault.Store) {
 	}
 	create(t, store, all...)
 
-	mustSweep(t, store, start.Add(lifetime/2), 0, 0)
+	mustSweep(t, store, start.Add(lifetime/2), 0, vault.Swept{})
 	for _, want := range []int{3, 3, 1, 0} {
-		mustSweep(t, store, start.Add(lifetime/2), limit, want)
+		mustSweep(t, store, start.Add(lifetime/2), limit, vault.Swept{Secrets: want})
 	}
 	for _, r := range all {
 		wantNoSecret(t, store, r.secret.ID)
@@ -98,7 +98,7 @@ func testSweepLimit(t *testing.T, store vault.Store) {
 	later := newTrio(secrets)
 	create(t, store, later)
 	// The limit counts for each kind: one secret, and receipts.
-	for _, want := range []int{3 + 1, 3, 1, 0} {
+	for _, want := range []vault.Swept{{Secrets: 1, Receipts: 3}, {Receipts: 3}, {Receipts: 1}, {}} {
 		mustSweep(t, store, later.secret.Expires, limit, want)
 	}
 	wantReceipt(t, store, later.expiredReceipt())
@@ -144,7 +144,7 @@ func testHighWater(t *testing.T, store vault.Store) {
 	}{
 		{"Create", func(at time.Time) error {
 			r := newTrio(int(at.UnixMilli())).at(at, at.Add(lifetime))
-			return store.Create(t.Context(), r.secret, r.receipt, &r.recent)
+			return store.Create(t.Context(), r.secret, r.receipt, &r.recent, vault.Quota{})
 		}},
 		{"CreateAccount", func(at time.Time) error {
 			account := newAccount(int(at.UnixMilli()))
@@ -155,7 +155,7 @@ func testHighWater(t *testing.T, store vault.Store) {
 			r := newTrio(1).at(start.Add(-lifetime), start.Add(lifetime))
 			r.secret.ID, r.receipt.ID = vault.ID(append(digest("a", int(at.UnixMilli())), 0, 0)),
 				vault.ID(append(digest("b", int(at.UnixMilli())), 0, 0))
-			if err := store.Create(t.Context(), r.secret, r.receipt, nil); err != nil {
+			if err := store.Create(t.Context(), r.secret, r.receipt, nil, vault.Quota{}); err != nil {
 				return err
 			}
 			won, err := store.Claim(t.Context(), r.claim(1, onetime.StateReceived, at))
@@ -200,7 +200,7 @@ func testHighWaterConcurrent(t *testing.T, store vault.Store) {
 	for number := range count {
 		wg.Go(func() {
 			r := newTrio(number)
-			if err := store.Create(t.Context(), r.secret, r.receipt, nil); err != nil {
+			if err := store.Create(t.Context(), r.secret, r.receipt, nil, vault.Quota{}); err != nil {
 				t.Errorf("Create: %v", err)
 			}
 			got, err := store.HighWater(t.Context())

@@ -43,11 +43,15 @@ func accountOf(caller onetime.Caller) (*Account, error) {
 }
 
 // creatorOf returns the account for which a secret is made, nil for an anonymous caller.
-func creatorOf(caller onetime.Caller) (*Account, error) {
-	if caller.Account == nil {
-		return nil, nil
+func (v *Vault) creatorOf(caller onetime.Caller) (*Account, error) {
+	switch {
+	case caller.Account != nil:
+		return accountOf(caller)
+	case v.refuseAnonymous:
+		return nil, &onetime.Refusal{Reason: onetime.ErrForbidden,
+			Message: "This server takes secrets from accounts only; send the credentials of one"}
 	}
-	return accountOf(caller)
+	return nil, nil
 }
 
 // normalizeEmail makes addresses comparable: their owners do not tell upper case from lower.
@@ -136,13 +140,10 @@ func (v *Vault) unwrap(ctx context.Context, email string, token onetime.Sensitiv
 	}
 	v.meet(ctx, r.KeyID)
 	key, err := v.unseal(kindAccountKey, []byte(token), factsOfAccount(r), r.Sealed)
-	if err != nil {
-		return r, nil, err
+	if err == nil && len(key) != keySize {
+		err = ErrDamaged
 	}
-	if len(key) != keySize {
-		return r, nil, ErrDamaged
-	}
-	return r, key, nil
+	return r, key, v.alarm(emailID(r.Email), err)
 }
 
 func (v *Vault) account(ctx context.Context, email string) (AccountRecord, error) {

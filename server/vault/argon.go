@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -24,8 +25,9 @@ const (
 	lockHeader = saltSize + 4 + 4 + 1
 )
 
-// argonKey makes a key of a passphrase with the salt and the parameters that a record's header holds.
-func argonKey(passphrase onetime.Sensitive, header []byte) []byte {
+// key makes a key of a passphrase with the salt and the parameters that a record's header holds.
+func (a *argon) key(passphrase onetime.Sensitive, header []byte) []byte {
+	a.runs.Add(1)
 	time := binary.BigEndian.Uint32(header[saltSize:])
 	memory := binary.BigEndian.Uint32(header[saltSize+4:])
 	threads := header[saltSize+8]
@@ -54,6 +56,7 @@ const argonWait = 2 * time.Second
 // applies, does not keep everybody else waiting.
 type argon struct {
 	turns    chan struct{}
+	runs     atomic.Int64 // so far
 	mu       sync.Mutex
 	networks map[netip.Prefix]*queue // of those who wait or have a turn
 }

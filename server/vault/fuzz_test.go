@@ -114,7 +114,7 @@ func FuzzUnseal(f *testing.F) {
 		if len(data) >= lockHeader && saneArgon(data) {
 			return // it takes long
 		}
-		_, err = unlock("passphrase", factsOfSecret(secret), data)
+		_, err = v.unlock("passphrase", factsOfSecret(secret), data)
 		wantDamaged(err)
 	})
 }

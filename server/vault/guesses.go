@@ -1,6 +1,11 @@
 package vault
 
 import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -8,117 +13,179 @@ import (
 	"github.com/onetime-go/onetime"
 )
 
-// How many passphrases may be tried for one record before it is locked to the caller, and to everybody.
-const (
-	guessesPerCaller = 5
-	guessesInAll     = 20
-	guessWindow      = 10 * time.Minute
-	lockTime         = 30 * time.Minute
-	maxTallies       = 1 << 18 // bounds what they take in memory; when it is reached, no passphrase is tried
-	fullPause        = 30 * time.Second
+// How many passphrases may be tried for one record.
+//
+// The tally of all callers runs as long as its lock. Were its window shorter, whoever stays just below the limit would try
+// more than whoever runs into it: 19 in 10 minutes are 114 an hour, and 20 with a lock of half an hour are 40. As it is no
+// order of tries gives more than 20 in half an hour. That still makes 28,800 in the 30 days that a secret may live,
+// enough for a PIN of four digits; so a record takes 100 wrong ones in all, which is what NIST SP 800-63B (5.2.2)
+// allows an account, and is locked for the rest of its life then. The holder of its receipt can still burn it, and
+// share it again. Whoever has the link and knows no passphrase can lock a secret with either limit; the last
+// makes it take 100 tries, over two hours and from several networks, instead of 20 every half an hour.
+var (
+	guessesPerCaller = GuessLimit{Most: 5, Window: 10 * time.Minute, Lock: 30 * time.Minute}
+	guessesInAll     = GuessLimit{Most: 20, Window: 30 * time.Minute, Lock: 30 * time.Minute}
+	guessesInLife    = GuessLimit{Most: 100, Window: maxTTLAccount, Lock: maxTTLAccount}
 )
 
-// guesses counts passphrases that were tried, by record and caller, whether or not the record exists, so that a lock says
-// nothing of that. It counts a try before it is made, so that tries that come together are counted together.
-type guesses struct {
-	mu        sync.Mutex
-	tallies   map[tallyKey]*tally
-	nextSweep time.Time // of one that is made for want of room
-}
+// keptTallies bounds what guesses take in a store: some 50 MB in SQLite. A guess takes 3 at a record that was not guessed at
+// before, so that the store forgets what was counted for one only after guesses at 87,000 others. Those take as many runs of
+// Argon2id, about half an hour of two processors, and, with floodLimit for each, nearly 900 networks.
+const keptTallies = 1 << 18
 
-// A tallyKey is a record, and the network of one caller (the zero Prefix for those of whom none is known) or all of
-// them. The ids of secrets and receipts differ, so burns are counted apart from reveals.
-type tallyKey struct {
-	id      ID
-	network netip.Prefix
-	all     bool
-}
+// floodLimit is how many wrong passphrases one network may try in floodWindow, whatever they are for. It keeps a flood for
+// keys that do not exist from the store, and from pushing out what counts there. Each server counts for itself, in
+// memory, and forgets it when it stops: what protects a passphrase is in the store.
+const (
+	floodLimit  = 100
+	floodWindow = 30 * time.Minute
+	maxFloods   = 1 << 16 // networks; beyond it the server forgets one of them, whichever it is
+)
 
-func keysOf(id ID, caller onetime.Caller) (mine, all tallyKey) {
-	return tallyKey{id: id, network: caller.Network}, tallyKey{id: id, all: true}
-}
-
-type tally struct {
-	count       int
-	since       time.Time
-	lockedUntil time.Time
-}
-
-func newGuesses() *guesses { return &guesses{tallies: map[tallyKey]*tally{}} }
-
-// reserve counts one guess, or returns how long the record is locked.
-func (g *guesses) reserve(id ID, caller onetime.Caller, now time.Time) (locked time.Duration) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.tallies) >= maxTallies && !now.Before(g.nextSweep) {
-		g.sweepLocked(now)
-		g.nextSweep = now.Add(fullPause)
+// guess tries a passphrase for a record. The guess is counted before it is made, and given back if it was right. A turn
+// of Argon2id comes before that, so that nobody pays for a guess that was not made.
+func (v *Vault) guess(ctx context.Context, caller onetime.Caller, id ID, try func() ([]byte, error)) ([]byte, error) {
+	give, err := v.argon.take(ctx, caller.Network)
+	if err != nil {
+		return nil, err
 	}
-	if len(g.tallies) >= maxTallies {
-		return guessWindow
+	defer give()
+	now := v.now()
+	guess := Guess{
+		ID:        id,
+		Caller:    v.callerID(caller.Network),
+		Now:       now,
+		PerCaller: guessesPerCaller,
+		InAll:     guessesInAll,
+		InLife:    guessesInLife,
+		Keep:      keptTallies,
 	}
-	myKey, allKey := keysOf(id, caller)
-	mine, all := g.tally(myKey, now), g.tally(allKey, now)
-	if locked := max(mine.locked(guessesPerCaller, now), all.locked(guessesInAll, now)); locked > 0 {
-		return locked
+	if err := v.reserve(ctx, caller.Network, guess); err != nil {
+		return nil, err
+	}
+	value, err := try()
+	if errors.Is(err, errWrongPassphrase) {
+		v.observe(Event{Kind: EventWrongPassphrase})
+		return nil, err
+	}
+	v.floods.refund(caller.Network, now)
+	// A refund that fails leaves one guess too many counted, which is no reason to refuse the right passphrase. Nor is it one
+	// for a guess to count that its client has left.
+	_ = v.store.RefundGuess(context.WithoutCancel(ctx), guess)
+	return value, err
+}
+
+// reserve counts a guess, or refuses it.
+func (v *Vault) reserve(ctx context.Context, network netip.Prefix, guess Guess) error {
+	locked := v.floods.reserve(network, guess.Now)
+	if locked == 0 {
+		var err error
+		if locked, err = v.store.ReserveGuess(ctx, guess); err != nil {
+			v.floods.refund(network, guess.Now)
+			return fmt.Errorf("vault: count a guess: %w", err)
+		}
+		if locked > 0 {
+			v.floods.refund(network, guess.Now)
+		}
+	}
+	if locked == 0 {
+		return nil
+	}
+	v.observe(Event{Kind: EventLocked})
+	return &onetime.Refusal{
+		Reason:     onetime.ErrRateLimited,
+		Message:    "Too many wrong passphrases, try again later",
+		RetryAfter: locked,
+	}
+}
+
+// callerID is for tallies of guesses.
+func (v *Vault) callerID(network netip.Prefix) CallerID {
+	return CallerID(v.networkID("onetime/v1 caller id", network))
+}
+
+// ownerID is for quotas.
+func (v *Vault) ownerID(network netip.Prefix) OwnerID {
+	return OwnerID(v.networkID("onetime/v1 owner id", network))
+}
+
+// networkID hashes a network under the active server key, so that a database alone does not tell who used it. It is zero for
+// no network.
+func (v *Vault) networkID(kind string, network netip.Prefix) (id [16]byte) {
+	if !network.IsValid() {
+		return id
+	}
+	mac := hmac.New(sha256.New, v.keys.Load().active().key())
+	mac.Write([]byte(kind + "\x00" + network.Masked().String()))
+	copy(id[:], mac.Sum(nil))
+	return id
+}
+
+// floods counts the wrong passphrases of each network. Callers of whom no network is known are not counted: one of them could
+// lock out all.
+type floods struct {
+	mu       sync.Mutex
+	networks map[netip.Prefix]*flood
+}
+
+// A flood lasts from its first guess until ends.
+type flood struct {
+	count int
+	ends  time.Time
+}
+
+func newFloods() *floods { return &floods{networks: map[netip.Prefix]*flood{}} }
+
+// reserve counts a guess, or returns how long the network has to wait.
+func (f *floods) reserve(network netip.Prefix, now time.Time) (locked time.Duration) {
+	if !network.IsValid() {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	mine := f.networks[network]
+	if mine == nil || !now.Before(mine.ends) {
+		f.makeRoom(network)
+		mine = &flood{ends: now.Add(floodWindow)}
+		f.networks[network] = mine
+	}
+	if mine.count >= floodLimit {
+		return mine.ends.Sub(now)
 	}
 	mine.count++
-	all.count++
 	return 0
 }
 
-// refund takes a guess back that was right, or was never made, and a lock that came of counting it.
-func (g *guesses) refund(id ID, caller onetime.Caller) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	mine, all := keysOf(id, caller)
-	for _, key := range []tallyKey{mine, all} {
-		if t := g.tallies[key]; t != nil && t.count > 0 {
-			t.count--
-			t.lockedUntil = time.Time{}
-		}
+func (f *floods) makeRoom(network netip.Prefix) {
+	if f.networks[network] != nil || len(f.networks) < maxFloods {
+		return
+	}
+	for some := range f.networks {
+		delete(f.networks, some)
+		return
 	}
 }
 
-func (g *guesses) tally(key tallyKey, now time.Time) *tally {
-	t := g.tallies[key]
-	if t == nil {
-		t = &tally{since: now}
-		g.tallies[key] = t
+// refund takes back a guess that was right, or was not made.
+func (f *floods) refund(network netip.Prefix, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	mine := f.networks[network]
+	if mine == nil || !now.Before(mine.ends) {
+		return
 	}
-	if t.over(now) {
-		*t = tally{since: now}
+	if mine.count--; mine.count <= 0 {
+		delete(f.networks, network)
 	}
-	return t
 }
 
-// locked returns how long a tally is locked, and locks it if it is full.
-func (t *tally) locked(limit int, now time.Time) time.Duration {
-	if t.lockedUntil.IsZero() && t.count >= limit {
-		t.lockedUntil = now.Add(lockTime)
-	}
-	return max(t.lockedUntil.Sub(now), 0)
-}
-
-// over tells whether a tally says nothing any more.
-func (t *tally) over(now time.Time) bool {
-	if t.lockedUntil.IsZero() {
-		return !now.Before(t.since.Add(guessWindow))
-	}
-	return !now.Before(t.lockedUntil)
-}
-
-// sweep forgets tallies that are over.
-func (g *guesses) sweep(now time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.sweepLocked(now)
-}
-
-func (g *guesses) sweepLocked(now time.Time) {
-	for key, t := range g.tallies {
-		if t.over(now) {
-			delete(g.tallies, key)
+// sweep forgets what is over.
+func (f *floods) sweep(now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for network, flood := range f.networks {
+		if !now.Before(flood.ends) {
+			delete(f.networks, network)
 		}
 	}
 }

@@ -3,8 +3,6 @@ package vault
 import (
 	"net/netip"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,129 +11,109 @@ import (
 
 var guessStart = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
-func callerAt(address string) onetime.Caller {
-	return onetime.Caller{Network: netip.PrefixFrom(netip.MustParseAddr(address), 32)}
+func networkAt(address string) netip.Prefix {
+	return netip.PrefixFrom(netip.MustParseAddr(address), 32)
 }
 
-// TestGuessesOfCallersWithoutANetwork holds that the count of those is not the count of all.
-func TestGuessesOfCallersWithoutANetwork(t *testing.T) {
-	g, id := newGuesses(), ID{1}
-	for range guessesPerCaller {
-		if locked := g.reserve(id, callerAt("192.0.2.1"), guessStart); locked != 0 {
-			t.Fatalf("locked for %s", locked)
+// TestNoOrderOfGuessesBeatsTheLock holds that whoever stays below the limit of all callers tries no more passphrases than
+// whoever runs into it, and that the limit of a life is the last word.
+func TestNoOrderOfGuessesBeatsTheLock(t *testing.T) {
+	if guessesInAll.Window < guessesInAll.Lock {
+		t.Errorf("%d guesses every %s never lock, and are more than a lock lets through", guessesInAll.Most-1, guessesInAll.Window)
+	}
+	if guessesInLife.Window < maxTTLAccount || guessesInLife.Lock < maxTTLAccount {
+		t.Error("a secret may outlive the tally of its guesses")
+	}
+	if nist := 100; guessesInLife.Most > nist {
+		t.Errorf("%d guesses in a life", guessesInLife.Most)
+	}
+}
+
+func TestFloods(t *testing.T) {
+	f, here, there := newFloods(), networkAt("192.0.2.1"), networkAt("192.0.2.2")
+	for range floodLimit {
+		if wait := f.reserve(here, guessStart); wait != 0 {
+			t.Fatalf("wait %s", wait)
 		}
 	}
-	if locked := g.reserve(id, onetime.Caller{}, guessStart); locked != 0 {
-		t.Errorf("a caller without a network is locked for %s by another's guesses", locked)
+	if wait := f.reserve(here, guessStart.Add(time.Minute)); wait != floodWindow-time.Minute {
+		t.Errorf("wait %s", wait)
 	}
-	if locked := g.reserve(id, callerAt("192.0.2.2"), guessStart); locked != 0 {
-		t.Errorf("a caller is locked for %s by those of others", locked)
+	if wait := f.reserve(there, guessStart); wait != 0 {
+		t.Errorf("another network waits %s", wait)
 	}
-	for range guessesPerCaller - 1 {
-		if locked := g.reserve(id, onetime.Caller{}, guessStart); locked != 0 {
-			t.Fatalf("locked for %s", locked)
+	for range 2 * floodLimit {
+		if wait := f.reserve(netip.Prefix{}, guessStart); wait != 0 {
+			t.Fatalf("callers without a network wait %s", wait)
 		}
 	}
-	if locked := g.reserve(id, onetime.Caller{}, guessStart); locked != lockTime {
-		t.Errorf("callers without a network are locked for %s", locked)
+	f.refund(here, guessStart)
+	f.refund(netip.Prefix{}, guessStart)
+	for _, want := range []time.Duration{0, floodWindow} {
+		if wait := f.reserve(here, guessStart); wait != want {
+			t.Errorf("after a refund: wait %s, want %s", wait, want)
+		}
+	}
+	if wait := f.reserve(here, guessStart.Add(floodWindow)); wait != 0 {
+		t.Errorf("after the window: wait %s", wait)
 	}
 }
 
-// TestGuessesRefundEndsALock holds that right passphrases that come together lock nobody out.
-func TestGuessesRefundEndsALock(t *testing.T) {
-	g, id, caller := newGuesses(), ID{1}, callerAt("192.0.2.1")
-	for range guessesPerCaller {
-		g.reserve(id, caller, guessStart)
+func TestFloodsTakeBoundedMemory(t *testing.T) {
+	f := newFloods()
+	network := func(i int) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
 	}
-	if locked := g.reserve(id, caller, guessStart); locked == 0 {
-		t.Fatal("not locked")
+	for i := range maxFloods + 100 {
+		if wait := f.reserve(network(i), guessStart); wait != 0 {
+			t.Fatalf("network %d waits %s: many networks lock nobody out", i, wait)
+		}
 	}
-	for range guessesPerCaller {
-		g.refund(id, caller)
+	if len(f.networks) != maxFloods {
+		t.Errorf("%d networks", len(f.networks))
 	}
-	if locked := g.reserve(id, caller, guessStart); locked != 0 {
-		t.Errorf("locked for %s", locked)
-	}
-}
-
-func TestGuessesWindow(t *testing.T) {
-	g, id, caller := newGuesses(), ID{1}, callerAt("192.0.2.1")
-	for range guessesPerCaller {
-		g.reserve(id, caller, guessStart)
-	}
-	if locked := g.reserve(id, caller, guessStart.Add(guessWindow-time.Millisecond)); locked != lockTime {
-		t.Errorf("within the window: locked for %s", locked)
-	}
-	end := guessStart.Add(guessWindow - time.Millisecond + lockTime)
-	if locked := g.reserve(id, caller, end.Add(-time.Millisecond)); locked != time.Millisecond {
-		t.Errorf("just before the end: locked for %s", locked)
-	}
-	if locked := g.reserve(id, caller, end); locked != 0 {
-		t.Errorf("at the end: locked for %s", locked)
-	}
-
-	g = newGuesses()
-	for range guessesPerCaller {
-		g.reserve(id, caller, guessStart)
-	}
-	if locked := g.reserve(id, caller, guessStart.Add(guessWindow)); locked != 0 {
-		t.Errorf("after the window: locked for %s", locked)
-	}
-}
-
-func TestGuessesTakeBoundedMemory(t *testing.T) {
-	g, caller := newGuesses(), callerAt("192.0.2.1")
-	id := func(i int) ID { return ID{byte(i), byte(i >> 8), byte(i >> 16)} }
-	for i := range maxTallies/2 + 100 {
-		g.reserve(id(i), caller, guessStart)
-	}
-	if len(g.tallies) > maxTallies+1 {
-		t.Errorf("%d tallies", len(g.tallies))
-	}
-	if locked := g.reserve(id(-1), caller, guessStart); locked == 0 {
-		t.Error("a guess was not counted, and not refused either")
-	}
-	g.sweep(guessStart.Add(guessWindow - 1))
-	if len(g.tallies) < maxTallies {
+	f.sweep(guessStart.Add(floodWindow - 1))
+	if len(f.networks) != maxFloods {
 		t.Error("a sweep forgot what counts")
 	}
-	if locked := g.reserve(id(-1), caller, guessStart.Add(guessWindow)); locked != 0 {
-		t.Errorf("locked for %s when all are over", locked)
+	f.sweep(guessStart.Add(floodWindow))
+	if len(f.networks) != 0 {
+		t.Errorf("%d networks after a sweep", len(f.networks))
 	}
-	g.sweep(guessStart.Add(2 * guessWindow))
-	if len(g.tallies) != 0 {
-		t.Errorf("%d tallies after a sweep", len(g.tallies))
+	for i := range 10 { // right guesses leave nothing
+		f.reserve(network(i), guessStart)
+		f.refund(network(i), guessStart)
 	}
-}
-
-func TestRefundOfWhatIsForgotten(t *testing.T) {
-	g, id, caller := newGuesses(), ID{1}, callerAt("192.0.2.1")
-	g.refund(id, caller)
-	if len(g.tallies) != 0 {
-		t.Errorf("%d tallies", len(g.tallies))
+	if len(f.networks) != 0 {
+		t.Errorf("%d networks after refunds", len(f.networks))
 	}
 }
 
-// TestGuessesAreCountedBeforeTheyAreMade counts runs, of which many callers at once must not get more than one alone.
-func TestGuessesAreCountedBeforeTheyAreMade(t *testing.T) {
-	v := &Vault{guesses: newGuesses(), argon: newArgon(16), clock: func() time.Time { return guessStart }}
-	var runs atomic.Int64
-	var group sync.WaitGroup
-	for i := range 100 {
-		group.Go(func() {
-			caller := callerAt("192.0.2." + strconv.Itoa(i%2))
-			_, err := v.guess(t.Context(), caller, ID{1}, func() ([]byte, error) {
-				runs.Add(1)
-				time.Sleep(time.Millisecond) // for the others to come in
-				return nil, errWrongPassphrase
-			})
-			if err == nil {
-				t.Error("a wrong passphrase opened something")
-			}
-		})
+// TestNetworkIDs holds that networks are told apart, and by nobody who lacks the server key.
+func TestNetworkIDs(t *testing.T) {
+	v := func() *Vault {
+		v := &Vault{}
+		v.keys.Store(NewKeyring())
+		return v
 	}
-	group.Wait()
-	if runs.Load() != 2*guessesPerCaller {
-		t.Errorf("two callers made %d guesses", runs.Load())
+	one, two := v(), v()
+	seen := map[string]string{}
+	add := func(name string, id [16]byte) {
+		if other, ok := seen[string(id[:])]; ok {
+			t.Errorf("%s is %s", name, other)
+		}
+		seen[string(id[:])] = name
+	}
+	for i := range 3 {
+		network := networkAt("192.0.2." + strconv.Itoa(i))
+		add(network.String()+", caller", one.callerID(network))
+		add(network.String()+", owner", one.ownerID(network))
+		add(network.String()+", another key", two.callerID(network))
+		if one.callerID(network) != one.callerID(network) {
+			t.Error("a network has two ids")
+		}
+	}
+	if one.callerID(onetime.Caller{}.Network) != (CallerID{}) || one.ownerID(netip.Prefix{}) != (OwnerID{}) {
+		t.Error("no network has an id")
 	}
 }

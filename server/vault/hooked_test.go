@@ -54,9 +54,25 @@ func alter[T any](record T, err error, hook func(*T)) (T, error) {
 	return record, err
 }
 
-func (h *hooked) Create(ctx context.Context, s vault.SecretRecord, r vault.ReceiptRecord, e *vault.RecentRecord) error {
+func (h *hooked) Create(ctx context.Context, s vault.SecretRecord, r vault.ReceiptRecord, e *vault.RecentRecord, q vault.Quota) error {
 	h.creates.Add(1)
-	return change(h, "Create", func() error { return h.Store.Create(ctx, s, r, e) })
+	return change(h, "Create", func() error { return h.Store.Create(ctx, s, r, e, q) })
+}
+
+func (h *hooked) ReserveGuess(ctx context.Context, guess vault.Guess) (time.Duration, error) {
+	return call(h, "ReserveGuess", func() (time.Duration, error) { return h.Store.ReserveGuess(ctx, guess) })
+}
+
+func (h *hooked) RefundGuess(ctx context.Context, guess vault.Guess) error {
+	return change(h, "RefundGuess", func() error { return h.Store.RefundGuess(ctx, guess) })
+}
+
+func (h *hooked) Live(ctx context.Context) (int64, error) {
+	return call(h, "Live", func() (int64, error) { return h.Store.Live(ctx) })
+}
+
+func (h *hooked) Ping(ctx context.Context) error {
+	return change(h, "Ping", func() error { return h.Store.Ping(ctx) })
 }
 
 func (h *hooked) Secret(ctx context.Context, id vault.ID) (vault.SecretRecord, error) {
@@ -82,8 +98,8 @@ func (h *hooked) Recent(ctx context.Context, id vault.ListID, limit int) ([]vaul
 	return entries, err
 }
 
-func (h *hooked) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
-	return call(h, "Sweep", func() (int, error) { return h.Store.Sweep(ctx, now, limit) })
+func (h *hooked) Sweep(ctx context.Context, now time.Time, limit int) (vault.Swept, error) {
+	return call(h, "Sweep", func() (vault.Swept, error) { return h.Store.Sweep(ctx, now, limit) })
 }
 
 func (h *hooked) HighWater(ctx context.Context) (time.Time, error) {

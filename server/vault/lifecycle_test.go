@@ -129,24 +129,31 @@ func TestExpiry(t *testing.T) {
 
 // TestSweepGoesOn holds that one sweep deletes all, in however many steps.
 func TestSweepGoesOn(t *testing.T) {
-	f := newVault(t)
-	left := 1234
-	f.config.Store = &sweeper{hooked: f.store, left: &left}
-	must(t, mustNew(t, f.config).Sweep(t.Context()))
-	if left != 0 {
-		t.Errorf("%d records left", left)
+	for name, left := range map[string]*vault.Swept{
+		"secrets": {Secrets: 1234}, "receipts": {Receipts: 1234}, "tallies": {Tallies: 1234},
+	} {
+		f := newVault(t)
+		f.config.Store = &sweeper{hooked: f.store, left: left}
+		must(t, mustNew(t, f.config).Sweep(t.Context()))
+		if *left != (vault.Swept{}) {
+			t.Errorf("%s: %+v left", name, *left)
+		}
 	}
 }
 
 type sweeper struct {
 	*hooked
-	left *int
+	left *vault.Swept
 }
 
-func (s *sweeper) Sweep(_ context.Context, _ time.Time, limit int) (int, error) {
-	deleted := min(limit, *s.left)
-	*s.left -= deleted
-	return deleted, nil
+func (s *sweeper) Sweep(_ context.Context, _ time.Time, limit int) (swept vault.Swept, err error) {
+	for _, kind := range []struct{ left, swept *int }{
+		{&s.left.Secrets, &swept.Secrets}, {&s.left.Receipts, &swept.Receipts}, {&s.left.Tallies, &swept.Tallies},
+	} {
+		*kind.swept = min(limit, *kind.left)
+		*kind.left -= *kind.swept
+	}
+	return swept, nil
 }
 
 func TestRunReportsAndGoesOnUntilItsContextEnds(t *testing.T) {

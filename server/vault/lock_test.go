@@ -206,3 +206,125 @@ func TestClientThatLeaves(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLocksSurviveARestart holds that guesses and locks are in the store, and those of every server over it.
+func TestLocksSurviveARestart(t *testing.T) {
+	f := newVault(t)
+	shared := f.share(t, nobody, onetime.ShareRequest{Passphrase: "right"})
+	here := from("192.0.2.1")
+	for range 4 {
+		_, _ = f.reveal(here, shared.SecretKey, "wrong")
+	}
+	other := *f
+	other.Vault = mustNew(t, f.config)
+	if _, err := other.reveal(here, shared.SecretKey, "wrong"); !errors.Is(err, onetime.ErrNotFound) {
+		t.Errorf("the fifth, at another server: %v", err)
+	}
+	for name, server := range map[string]*fixture{"this": f, "the other": &other} {
+		if _, err := server.reveal(here, shared.SecretKey, "right"); !errors.Is(err, onetime.ErrRateLimited) {
+			t.Errorf("the sixth, at %s server: %v", name, err)
+		}
+	}
+	f.clock.add(30 * time.Minute)
+	if _, err := f.reveal(here, shared.SecretKey, "right"); err != nil {
+		t.Errorf("after the lock: %v", err)
+	}
+}
+
+// TestPatientGuesses tries passphrases for a whole life of a secret, as fast as no lock comes of it, from as many networks as
+// it takes. No more than 100 are tried.
+func TestPatientGuesses(t *testing.T) {
+	for name, known := range map[string]bool{"known key": true, "unknown key": false} {
+		t.Run(name, func(t *testing.T) {
+			f, key := newVault(t), unknown
+			ada, _ := f.account(t, "ada@example.com")
+			if known {
+				key = f.share(t, ada, onetime.ShareRequest{Passphrase: "right", TTL: 30 * 24 * time.Hour}).SecretKey
+			}
+			tried := 0
+			for round := range 30 * 24 {
+				for i := range 19 {
+					_, err := f.reveal(from(fmt.Sprintf("192.0.2.%d", i)), key, "wrong")
+					if errors.Is(err, onetime.ErrNotFound) {
+						tried++
+					}
+				}
+				if f.clock.add(time.Hour); round > 10 && tried == 100 {
+					f.clock.add(24 * time.Hour) // nothing but time passes from here on
+				}
+				if f.clock.Now().Sub(start) > 29*24*time.Hour {
+					break
+				}
+			}
+			if tried != 100 {
+				t.Errorf("%d passphrases were tried", tried)
+			}
+		})
+	}
+}
+
+// TestSameWorkForKnownAndUnknown counts what a wrong passphrase costs, for a key that is known and one that is not.
+func TestSameWorkForKnownAndUnknown(t *testing.T) {
+	f := newVault(t)
+	shared := f.share(t, nobody, onetime.ShareRequest{Passphrase: "right"})
+	gone := f.share(t, nobody, onetime.ShareRequest{Passphrase: "right"})
+	_, err := f.reveal(nobody, gone.SecretKey, "right")
+	must(t, err)
+	work := func(key, passphrase onetime.Sensitive) map[string]int {
+		calls := map[string]int{}
+		f.store.before = func(method string) error { calls[method]++; return nil }
+		defer func() { f.store.before = nil }()
+		runs := f.ArgonRuns()
+		_, _ = f.reveal(from("192.0.2.1"), key, passphrase)
+		calls["Argon2id"] = int(f.ArgonRuns() - runs)
+		return calls
+	}
+	for _, test := range []struct {
+		name       string
+		passphrase onetime.Sensitive
+		times      int
+		want       map[string]int
+	}{
+		{"wrong", "wrong", 5, map[string]int{"Secret": 1, "ReserveGuess": 1, "Argon2id": 1}},
+		{"locked", "wrong", 2, map[string]int{"Secret": 1, "ReserveGuess": 1, "Argon2id": 0}},
+		{"missing", "", 2, map[string]int{"Secret": 1, "Argon2id": 0}},
+	} {
+		for range test.times {
+			for name, key := range map[string]onetime.Sensitive{"known": shared.SecretKey, "unknown": unknown, "gone": gone.SecretKey} {
+				if diff := cmp.Diff(test.want, work(key, test.passphrase)); diff != "" {
+					t.Errorf("%s passphrase, %s key (-want +got):\n%s", test.name, name, diff)
+				}
+			}
+		}
+	}
+}
+
+// TestGuessThatIsNotCounted holds that no passphrase is tried where the store cannot count it, and that who knows the right one
+// is not refused because the store cannot give back a guess.
+func TestGuessThatIsNotCounted(t *testing.T) {
+	f := newVault(t)
+	shared := f.share(t, nobody, onetime.ShareRequest{Passphrase: "right"})
+	fail := func(method string) {
+		f.store.before = func(called string) error {
+			if called == method {
+				return errors.New("the disk is full")
+			}
+			return nil
+		}
+	}
+	fail("ReserveGuess")
+	runs := f.ArgonRuns()
+	for _, key := range []onetime.Sensitive{shared.SecretKey, unknown} {
+		_, err := f.reveal(nobody, key, "right")
+		wantFailure(t, err)
+	}
+	_, err := f.burn(nobody, shared.Key, "right")
+	wantFailure(t, err)
+	if f.ArgonRuns() != runs {
+		t.Error("a passphrase was tried")
+	}
+	fail("RefundGuess")
+	if _, err := f.reveal(nobody, shared.SecretKey, "right"); err != nil {
+		t.Errorf("the right one: %v", err)
+	}
+}

@@ -32,11 +32,11 @@ func (v *Vault) receipt(ctx context.Context, key onetime.Sensitive, now time.Tim
 		return r, receiptContent{}, onetime.ErrNotFound
 	}
 	if err != nil {
-		return r, receiptContent{}, fmt.Errorf("vault: read a receipt: %w", err)
+		return r, receiptContent{}, v.alarm(receiptID(key), fmt.Errorf("vault: read a receipt: %w", err))
 	}
 	v.meet(ctx, r.KeyID)
 	c, err := v.unsealReceipt(key, r)
-	return r, c, err
+	return r, c, v.alarm(r.ID, err)
 }
 
 // Recent lists the receipts of the caller's account, the newest 100.
@@ -58,7 +58,7 @@ func (v *Vault) Recent(ctx context.Context, caller onetime.Caller) ([]onetime.Re
 		v.meet(ctx, entry.Receipt.KeyID)
 		receipt, err := v.openEntry(account, entry, now)
 		if err != nil {
-			return nil, err
+			return nil, v.alarm(entry.Receipt.ID, err)
 		}
 		receipts = append(receipts, receipt)
 	}

@@ -26,20 +26,20 @@ func (v *Vault) Reveal(ctx context.Context, caller onetime.Caller, r onetime.Rev
 	}
 	body, shareDomain, err := v.unsealValue(r.Key, record)
 	if err != nil {
-		return none, err
+		return none, v.alarm(record.ID, err)
 	}
 	if record.HasPassphrase {
 		if r.Passphrase == "" {
 			return none, onetime.ErrNotFound // no guess was made
 		}
 		body, err = v.guess(ctx, caller, record.ID, func() ([]byte, error) {
-			return unlock(r.Passphrase, factsOfSecret(record), body)
+			return v.unlock(r.Passphrase, factsOfSecret(record), body)
 		})
 		if errors.Is(err, errWrongPassphrase) {
 			return none, onetime.ErrNotFound
 		}
 		if err != nil {
-			return none, err
+			return none, v.alarm(record.ID, err)
 		}
 	}
 	return onetime.Pending[onetime.Secret]{
@@ -55,7 +55,7 @@ func (v *Vault) secret(ctx context.Context, id ID) (SecretRecord, error) {
 		return r, onetime.ErrNotFound
 	}
 	if err != nil {
-		return r, fmt.Errorf("vault: read a secret: %w", err)
+		return r, v.alarm(id, fmt.Errorf("vault: read a secret: %w", err))
 	}
 	v.meet(ctx, r.KeyID)
 	return r, nil
@@ -67,35 +67,13 @@ func (v *Vault) guessInVain(ctx context.Context, caller onetime.Caller, r onetim
 		return onetime.ErrNotFound
 	}
 	_, err := v.guess(ctx, caller, secretID(r.Key), func() ([]byte, error) {
-		unlockNothing(r.Passphrase)
+		v.unlockNothing(r.Passphrase)
 		return nil, errWrongPassphrase
 	})
 	if errors.Is(err, errWrongPassphrase) {
 		return onetime.ErrNotFound
 	}
 	return err
-}
-
-// guess tries a passphrase for a record. The guess is counted before it is made, and given back if it was right. A turn
-// of Argon2id comes before that, so that nobody pays for a guess that was not made.
-func (v *Vault) guess(ctx context.Context, caller onetime.Caller, id ID, unlock func() ([]byte, error)) ([]byte, error) {
-	give, err := v.argon.take(ctx, caller.Network)
-	if err != nil {
-		return nil, err
-	}
-	defer give()
-	if locked := v.guesses.reserve(id, caller, v.now()); locked > 0 {
-		return nil, &onetime.Refusal{
-			Reason:     onetime.ErrRateLimited,
-			Message:    "Too many wrong passphrases, try again later",
-			RetryAfter: locked,
-		}
-	}
-	value, err := unlock()
-	if !errors.Is(err, errWrongPassphrase) {
-		v.guesses.refund(id, caller)
-	}
-	return value, err
 }
 
 // Burn prepares to delete a secret unread, by the key of its receipt. Commit deletes it. A secret that is gone is
@@ -113,7 +91,7 @@ func (v *Vault) Burn(ctx context.Context, caller onetime.Caller, r onetime.BurnR
 	}
 	body, _, err := v.unsealValue(content.secretKey, record) // nobody burns by a record that was altered
 	if err != nil {
-		return none, err
+		return none, v.alarm(record.ID, err)
 	}
 	if record.HasPassphrase {
 		if err := v.checkPassphrase(ctx, caller, receipt.ID, record, body, r.Passphrase); err != nil {
@@ -139,7 +117,7 @@ func (v *Vault) checkPassphrase(ctx context.Context, caller onetime.Caller, rece
 		return wrong
 	}
 	_, err := v.guess(ctx, caller, receipt, func() ([]byte, error) {
-		return unlock(passphrase, factsOfSecret(record), body)
+		return v.unlock(passphrase, factsOfSecret(record), body)
 	})
 	switch {
 	case errors.Is(err, errWrongPassphrase):
@@ -147,7 +125,7 @@ func (v *Vault) checkPassphrase(ctx context.Context, caller onetime.Caller, rece
 	case errors.Is(err, onetime.ErrRateLimited):
 		return burnRefused(err)
 	}
-	return err
+	return v.alarm(record.ID, err)
 }
 
 // burnRefused says of a burn what its documented statuses can: that it is locked, or that the server is busy.
@@ -174,6 +152,7 @@ func (v *Vault) claim(ctx context.Context, record SecretRecord, state onetime.St
 	if !won {
 		return onetime.ErrNotFound
 	}
+	v.observe(consumed(state))
 	return nil
 }
 

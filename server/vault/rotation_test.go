@@ -335,9 +335,9 @@ type noting struct {
 	t *testing.T
 }
 
-func (n noting) Create(ctx context.Context, s vault.SecretRecord, r vault.ReceiptRecord, e *vault.RecentRecord) error {
+func (n noting) Create(ctx context.Context, s vault.SecretRecord, r vault.ReceiptRecord, e *vault.RecentRecord, q vault.Quota) error {
 	n.check(ctx, s.KeyID)
-	return n.Store.Create(ctx, s, r, e)
+	return n.Store.Create(ctx, s, r, e, q)
 }
 
 func (n noting) CreateAccount(ctx context.Context, a vault.AccountRecord) error {

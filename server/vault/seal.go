@@ -183,7 +183,7 @@ func (v *Vault) lock(passphrase onetime.Sensitive, f facts, value []byte) ([]byt
 	header = binary.BigEndian.AppendUint32(header, argonTime)
 	header = binary.BigEndian.AppendUint32(header, argonMemory)
 	header = append(header, argonThreads)
-	aead, err := chacha20poly1305.NewX(argonKey(passphrase, header))
+	aead, err := chacha20poly1305.NewX(v.argon.key(passphrase, header))
 	if err != nil {
 		return nil, err
 	}
@@ -191,11 +191,11 @@ func (v *Vault) lock(passphrase onetime.Sensitive, f facts, value []byte) ([]byt
 }
 
 // unlock opens the second layer, for which it runs Argon2id. It fails with errWrongPassphrase or ErrDamaged.
-func unlock(passphrase onetime.Sensitive, f facts, body []byte) ([]byte, error) {
+func (v *Vault) unlock(passphrase onetime.Sensitive, f facts, body []byte) ([]byte, error) {
 	if len(body) < lockHeader || !saneArgon(body) {
 		return nil, ErrDamaged
 	}
-	aead, err := chacha20poly1305.NewX(argonKey(passphrase, body[:lockHeader]))
+	aead, err := chacha20poly1305.NewX(v.argon.key(passphrase, body[:lockHeader]))
 	if err != nil {
 		return nil, err
 	}
@@ -207,10 +207,10 @@ func unlock(passphrase onetime.Sensitive, f facts, body []byte) ([]byte, error) 
 }
 
 // unlockNothing does the work of unlock for a secret that is not there, so that the two take the same time.
-func unlockNothing(passphrase onetime.Sensitive) {
+func (v *Vault) unlockNothing(passphrase onetime.Sensitive) {
 	header := make([]byte, saltSize, lockHeader)
 	_, _ = rand.Read(header) // it never fails
 	header = binary.BigEndian.AppendUint32(header, argonTime)
 	header = binary.BigEndian.AppendUint32(header, argonMemory)
-	argonKey(passphrase, append(header, argonThreads))
+	v.argon.key(passphrase, append(header, argonThreads))
 }

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -26,7 +27,7 @@ func (v *Vault) Share(ctx context.Context, caller onetime.Caller, r onetime.Shar
 	if err := v.rules.checkSecret(r.Secret); err != nil {
 		return onetime.Pending[onetime.Receipt]{}, err
 	}
-	account, err := creatorOf(caller)
+	account, err := v.creatorOf(caller)
 	if err != nil {
 		return onetime.Pending[onetime.Receipt]{}, err
 	}
@@ -35,7 +36,7 @@ func (v *Vault) Share(ctx context.Context, caller onetime.Caller, r onetime.Shar
 
 // Generate seals a random value: 24 letters and digits, none of which is mistaken for another, 139 bits.
 func (v *Vault) Generate(ctx context.Context, caller onetime.Caller, r onetime.GenerateRequest) (onetime.Pending[onetime.Receipt], error) {
-	account, err := creatorOf(caller)
+	account, err := v.creatorOf(caller)
 	if err != nil {
 		return onetime.Pending[onetime.Receipt]{}, err
 	}
@@ -79,12 +80,23 @@ func (v *Vault) share(ctx context.Context, value onetime.Sensitive, t terms) (on
 	return onetime.Pending[onetime.Receipt]{
 		Answer: showReceipt(receiptKey, receipt, content, receipt.Created),
 		Commit: func(ctx context.Context) error {
-			if err := v.stored(ctx, v.store.Create(ctx, secret, receipt, recent)); err != nil {
-				return fmt.Errorf("vault: store a secret: %w", err)
-			}
-			return nil
+			return v.create(ctx, secret, receipt, recent)
 		},
 	}, nil
+}
+
+// create stores the records of a new secret.
+func (v *Vault) create(ctx context.Context, secret SecretRecord, receipt ReceiptRecord, recent *RecentRecord) error {
+	err := v.stored(ctx, v.store.Create(ctx, secret, receipt, recent, v.anonymousQuota))
+	if errors.Is(err, ErrQuota) {
+		return &onetime.Refusal{Reason: onetime.ErrRateLimited,
+			Message: "Too many secrets from your network wait for their readers; try again when some were read or have expired"}
+	}
+	if err != nil {
+		return fmt.Errorf("vault: store a secret: %w", err)
+	}
+	v.observe(Event{Kind: EventCreated, Count: 1})
+	return nil
 }
 
 // newRecords makes the records of a new secret, without what is sealed.
@@ -98,8 +110,11 @@ func (v *Vault) newRecords(secretKey, receiptKey onetime.Sensitive, t terms) (Se
 		HasPassphrase: t.passphrase != "",
 		KeyID:         v.keys.Load().active().id,
 	}
-	if t.account != nil {
+	switch {
+	case t.account != nil:
 		secret.Account = t.account.id
+	case v.anonymousQuota != Quota{}: // else nothing of the network is stored
+		secret.Owner = v.ownerID(t.network)
 	}
 	return secret, ReceiptRecord{
 		ID:            secret.ReceiptID,

@@ -19,6 +19,14 @@ type ID [34]byte
 // An AccountID names an account. The zero value stands for no account.
 type AccountID [16]byte
 
+// An OwnerID stands for the network of an anonymous caller in the secrets that came from there, for a Quota. It is a hash
+// under the server key, and does not tell which network it is. The zero value stands for no owner.
+type OwnerID [16]byte
+
+// A CallerID stands for the network of a caller who tries a passphrase. It is a hash under the server key, and does not
+// tell which network it is. The zero value stands for all callers of whom no network is known.
+type CallerID [16]byte
+
 // A ListID names a list of recent receipts. An account whose key is replaced gets another list.
 type ListID [16]byte
 
@@ -33,6 +41,7 @@ type SecretRecord struct {
 	ID            ID
 	ReceiptID     ID
 	Account       AccountID
+	Owner         OwnerID   // for a Quota; nothing else looks at it
 	Created       time.Time // times are kept to the millisecond
 	Expires       time.Time
 	HasPassphrase bool
@@ -85,6 +94,41 @@ type Claim struct {
 	Now      time.Time
 }
 
+// A Quota bounds what the secrets of one owner take. Those count that stand and have not expired. A zero field sets no
+// limit.
+type Quota struct {
+	Secrets int
+	Bytes   int64 // of Sealed
+}
+
+// A Guess is a passphrase that is to be tried. It is counted in three tallies, all of them of the record with its ID: that
+// of its Caller, and two of all callers together.
+type Guess struct {
+	// ID is of the secret for a reveal, of the receipt for a burn. There need not be such a record, and it makes no
+	// difference whether there is.
+	ID     ID
+	Caller CallerID
+	Now    time.Time
+
+	PerCaller, InAll, InLife GuessLimit
+	// Keep is how many tallies the store keeps; see Store.ReserveGuess.
+	Keep int
+}
+
+// A GuessLimit says when a tally is full, and when it is over. A tally that is over counts for nothing, as if it had never
+// been.
+type GuessLimit struct {
+	// Most is how many guesses fill the tally. The one that fills it is let through.
+	Most int
+	// Window is how long after its first guess a tally is over that is not full.
+	Window time.Duration
+	// Lock is how long after the guess that filled it a full tally is over. Until then no guess is let through.
+	Lock time.Duration
+}
+
+// Swept is how many records of each kind a Sweep has deleted.
+type Swept struct{ Secrets, Receipts, Tallies int }
+
 // A KeyUse tells what was sealed with a server key.
 type KeyUse struct {
 	ID                          KeyID
@@ -93,12 +137,15 @@ type KeyUse struct {
 	Until time.Time
 }
 
-// Errors of a Store. It wraps every other error so that its driver's types do not show.
+// Errors of a Store, beside ErrDamaged for a record that it cannot put together. It wraps every other error so that its
+// driver's types do not show.
 var (
 	// ErrNoRecord is returned by reads that find nothing.
 	ErrNoRecord = errors.New("vault: no such record")
 	// ErrExists is returned by CreateAccount for an e-mail address that has an account.
 	ErrExists = errors.New("vault: the account exists")
+	// ErrQuota is returned by Create for a secret that is one too many, or too large, for its owner's Quota.
+	ErrQuota = errors.New("vault: the owner has no room for another secret")
 	// ErrKeyInUse is returned by RemoveServerKey for a key that a record was sealed with.
 	ErrKeyInUse = errors.New("vault: the server key is in use")
 	// ErrKeyRemoved is returned by writes of what was sealed with a server key that RemoveServerKey has removed.
@@ -114,7 +161,12 @@ var (
 type Store interface {
 	// Create stores a secret and its receipt and, if recent is not nil, lists it, in one step. It fails if one of the
 	// ids is taken, and with ErrKeyRemoved if the KeyID of one was removed.
-	Create(ctx context.Context, secret SecretRecord, receipt ReceiptRecord, recent *RecentRecord) error
+	//
+	// If the secret has an Owner it fails with ErrQuota, in the same step, where the secrets of that owner that stand and
+	// expire after its Created, itself included, would be more than quota.Secrets, or their Sealed more than quota.Bytes
+	// together. What was claimed or swept before counts no more. A store whose records lie in parts may count a secret
+	// that was not stored after all, or is gone, until it expires; it never lets one too many in.
+	Create(ctx context.Context, secret SecretRecord, receipt ReceiptRecord, recent *RecentRecord, quota Quota) error
 
 	// Secret returns a secret without changing anything, or ErrNoRecord. It returns expired ones too.
 	Secret(ctx context.Context, id ID) (SecretRecord, error)
@@ -136,13 +188,42 @@ type Store interface {
 	// gone are left out.
 	Recent(ctx context.Context, list ListID, limit int) ([]RecentRecord, error)
 
-	// Sweep deletes what expired at now or before, at most limit records of each kind: secrets, whose receipts turn
-	// from new to expired, with the secret's Expires as Updated; and receipts, with their list entries. It returns
-	// how many secrets and receipts it deleted.
-	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
+	// ReserveGuess, in one step, counts a guess in its three tallies and returns 0; or, if at least one of them is full,
+	// counts it in none and returns how long it is, from guess.Now, until none of them is: always more than 0. Of any
+	// number of guesses that come together, no more are let through than would be one after the other.
+	//
+	// A tally that is over at guess.Now begins anew, with this guess as its first. When the tally's count reaches Most it is
+	// full, and over at guess.Now+Lock; before that it is over at Window after its first guess. A store keeps with
+	// a tally its count and the time at which it is over, and takes the limits from each guess.
+	//
+	// A guess is durable before it is let through, as all writes are: locks survive a restart, and are those of all
+	// servers together. One that is not let through need not write anything.
+	//
+	// The number of tallies is bounded: where there would be more than guess.Keep, the store forgets those that were
+	// counted in least recently. A store whose records lie in parts may keep so many in each. Sweep deletes those that are over.
+	ReserveGuess(ctx context.Context, guess Guess) (locked time.Duration, err error)
+
+	// RefundGuess takes back a guess that was right, or was not made after all: in one step it takes 1 from each of its
+	// three tallies, but from those that are over at guess.Now, or not there. A tally that was full is full no more, and
+	// over at guess.Now+Window. One that comes to 0 is deleted.
+	RefundGuess(ctx context.Context, guess Guess) error
+
+	// Sweep deletes what expired at now or before, at most limit of each kind: secrets, whose receipts turn from new to
+	// expired, with the secret's Expires as Updated; receipts, with their list entries; and tallies of guesses that are
+	// over at now. It returns how many of each it deleted. A kind of which it deleted fewer than limit has no more.
+	Sweep(ctx context.Context, now time.Time, limit int) (Swept, error)
+
+	// Live returns how many secrets stand, expired ones that were not swept included. It takes no longer the more there
+	// are, and may be a few seconds behind.
+	Live(ctx context.Context) (int64, error)
+
+	// Ping returns nil if the store took a write just now, that changes nothing that shows. It returns when ctx ends, also
+	// where the disk or the network does not answer.
+	Ping(ctx context.Context) error
 
 	// HighWater returns the latest time that a write was given, as Created, Now or now, whether or not the write
-	// found anything to change, so that time never goes back. It is the zero Time before the first write.
+	// found anything to change, so that time never goes back. It is the zero Time before the first write. Guesses do not
+	// count, and a Create that failed need not.
 	HighWater(ctx context.Context) (time.Time, error)
 
 	// CreateAccount stores an account, or returns ErrExists, or ErrKeyRemoved if its KeyID was removed.

@@ -124,6 +124,9 @@ func (v *Vault) BurnAccount(ctx context.Context, email string) (burned int, err 
 		}
 		n, err := v.store.BurnAccount(ctx, r.ID, claim, v.now(), burnStep)
 		burned += n
+		if n > 0 {
+			v.observe(Event{Kind: EventBurned, Count: n})
+		}
 		if err != nil {
 			return burned, fmt.Errorf("vault: burn what the account has shared: %w", err)
 		}

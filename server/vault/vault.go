@@ -87,6 +87,16 @@ type Config struct {
 	MinPassphrase int
 	// ShareDomains are the custom domains that a caller may ask for. If there are none, asking for one is refused.
 	ShareDomains []string
+	// RefuseAnonymous refuses to store secrets of callers without an account, with ErrForbidden. Links work for everybody.
+	RefuseAnonymous bool
+	// AnonymousQuota bounds the secrets of each network that anonymous callers come from, as long as they wait for their
+	// readers: one more is refused with ErrRateLimited. The zero Quota sets no bound, and nothing of the network is stored
+	// then. Else a secret's record holds a hash of its network under the server key, which whoever has the key and the
+	// database can find by trying all networks. Activating another server key lets every network begin anew.
+	AnonymousQuota Quota
+	// Observe, if not nil, is told what happens, such as for metrics. It is called concurrently, before the caller is
+	// answered, and must return at once. No event holds a key, a value or anything of the caller.
+	Observe func(Event)
 	// Clock tells the time; nil stands for time.Now. A clock that goes back is not followed. It is called concurrently.
 	Clock func() time.Time
 	// Random makes keys, nonces and salts; nil stands for crypto/rand.Reader. It is read concurrently.
@@ -102,19 +112,27 @@ type Vault struct {
 	clock   func() time.Time
 	random  io.Reader
 	highest atomic.Int64 // the latest time that was seen, in Unix milliseconds
-	guesses *guesses
+	floods  *floods
 	argon   *argon
+
+	refuseAnonymous bool
+	anonymousQuota  Quota
+	observer        func(Event)
 }
 
 // New returns a Vault over a Store. It refuses a keyring that lacks a server key with which the Store's records were
 // sealed, and then has changed nothing.
 func New(ctx context.Context, config Config) (*Vault, error) {
 	v := &Vault{
-		store:   config.Store,
-		clock:   config.Clock,
-		random:  config.Random,
-		guesses: newGuesses(),
-		argon:   newArgon(runtime.GOMAXPROCS(0)),
+		store:  config.Store,
+		clock:  config.Clock,
+		random: config.Random,
+		floods: newFloods(),
+		argon:  newArgon(runtime.GOMAXPROCS(0)),
+
+		refuseAnonymous: config.RefuseAnonymous,
+		anonymousQuota:  config.AnonymousQuota,
+		observer:        config.Observe,
 		rules: rules{
 			maxSecret:     cmp.Or(config.MaxSecret, DefaultMaxSecret),
 			minPassphrase: config.MinPassphrase,
@@ -126,6 +144,9 @@ func New(ctx context.Context, config Config) (*Vault, error) {
 	}
 	if err := v.rules.check(); err != nil {
 		return nil, err
+	}
+	if v.anonymousQuota.Secrets < 0 || v.anonymousQuota.Bytes < 0 {
+		return nil, errors.New("vault: AnonymousQuota must not be negative; 0 sets no limit")
 	}
 	if v.clock == nil {
 		v.clock = time.Now
@@ -223,13 +244,16 @@ func (v *Vault) Run(ctx context.Context, report func(error)) {
 // Sweep deletes all that has expired by now.
 func (v *Vault) Sweep(ctx context.Context) error {
 	now := v.now()
-	v.guesses.sweep(now)
+	v.floods.sweep(now)
 	for {
-		deleted, err := v.store.Sweep(ctx, now, sweepStep)
+		swept, err := v.store.Sweep(ctx, now, sweepStep)
 		if err != nil {
 			return fmt.Errorf("vault: sweep: %w", err)
 		}
-		if deleted < sweepStep {
+		if swept.Secrets > 0 {
+			v.observe(Event{Kind: EventExpired, Count: swept.Secrets})
+		}
+		if max(swept.Secrets, swept.Receipts, swept.Tallies) < sweepStep {
 			return nil
 		}
 	}

@@ -66,12 +66,12 @@ type capturing struct {
 	accounts []vault.AccountRecord
 }
 
-func (c *capturing) Create(ctx context.Context, s vault.SecretRecord, r vault.ReceiptRecord, e *vault.RecentRecord) error {
+func (c *capturing) Create(ctx context.Context, s vault.SecretRecord, r vault.ReceiptRecord, e *vault.RecentRecord, q vault.Quota) error {
 	c.secrets, c.receipts = append(c.secrets, s), append(c.receipts, r)
 	if e != nil {
 		c.entries = append(c.entries, *e)
 	}
-	return c.Store.Create(ctx, s, r, e)
+	return c.Store.Create(ctx, s, r, e, q)
 }
 
 func (c *capturing) CreateAccount(ctx context.Context, a vault.AccountRecord) error {
