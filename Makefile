@@ -25,7 +25,7 @@ test: ## run all tests, with the race detector
 soak: ## run the long versions of the tests that prove the vault's promises (ONETIME_SOAK=1)
 	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v ./server/proof ./server/storetest ./server/sqlitestore -run 'Link|Histories|Kill|Terminate|Erasure|Disk'
 
-check: ## regenerate and compare, lint the document, format, vet, staticcheck, tidy, import directions
+check: ## regenerate and compare, lint the document, format, vet, staticcheck, tidy, import directions, CONTRIBUTING.md
 	go generate ./...
 	@test -z "$$(git status --porcelain -- gen)" || { git status --short -- gen; echo "gen/ is not what openapi.yaml makes: commit the result of make generate"; exit 1; }
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "these files need gofmt"; exit 1; }
@@ -34,6 +34,7 @@ check: ## regenerate and compare, lint the document, format, vet, staticcheck, t
 	go mod tidy -diff
 	go -C tools mod tidy -diff
 	go test -count=1 -run '^(TestDocument|TestImports|TestClientIsLight|TestVaultKnowsNoHTTP)$$' .
+	go -C tools test -count=1 ./...
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
