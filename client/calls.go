@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,7 +67,7 @@ func alone(_ context.Context, r *http.Request) error {
 
 // Receipt returns what became of a secret, by the receipt's key. It consumes nothing.
 func (c *Client) Receipt(ctx context.Context, key onetime.Sensitive) (onetime.Receipt, error) {
-	return call(ctx, "receipt", c.hide(key), readReceipt, func(ctx context.Context) (*http.Response, error) {
+	return query(ctx, c, "receipt", c.hide(key), readReceipt, func(ctx context.Context) (*http.Response, error) {
 		if err := pathKey(key, "v1_showReceipt", "recent"); err != nil {
 			return nil, err
 		}
@@ -89,21 +90,21 @@ func (c *Client) Burn(ctx context.Context, r onetime.BurnRequest) (onetime.Burne
 
 // Recent returns the newest receipts of the account, without the keys of their secrets.
 func (c *Client) Recent(ctx context.Context) ([]onetime.Receipt, error) {
-	return call(ctx, "recent", c.hide(), readReceipts, func(ctx context.Context) (*http.Response, error) {
+	return query(ctx, c, "recent", c.hide(), readReceipts, func(ctx context.Context) (*http.Response, error) {
 		return c.raw.V1ShowReceiptRecent(ctx)
 	})
 }
 
 // Status asks whether the server is up.
 func (c *Client) Status(ctx context.Context) (onetime.Status, error) {
-	return call(ctx, "status", c.hide(), readStatus, func(ctx context.Context) (*http.Response, error) {
+	return query(ctx, c, "status", c.hide(), readStatus, func(ctx context.Context) (*http.Response, error) {
 		return c.raw.V1Status(ctx)
 	})
 }
 
 // AuthCheck asks whether the credentials are right. It is onetime.ErrUnauthorized if they are not, or there are none.
 func (c *Client) AuthCheck(ctx context.Context) (onetime.Status, error) {
-	return call(ctx, "authcheck", c.hide(), readStatus, func(ctx context.Context) (*http.Response, error) {
+	return query(ctx, c, "authcheck", c.hide(), readStatus, func(ctx context.Context) (*http.Response, error) {
 		return c.raw.V1Authcheck(ctx)
 	})
 }
@@ -115,50 +116,90 @@ const bodyful = "true"
 // A reader makes a value of what came over the wire. It tells whether that has what matters.
 type reader[W, T any] func(W) (T, bool)
 
-// call is the one way in which requests are sent and answers read. No error shows what is hidden.
+// call sends a request once, whatever happens.
 func call[W, T any](ctx context.Context, name string, h hidden, read reader[W, T], send func(context.Context) (*http.Response, error)) (T, error) {
+	p := new(progress)
+	answer, err := exchange(p.trace(ctx), p, h, name, read, send)
+	return answer, named(name, err)
+}
+
+// query sends a request that changes nothing, and sends it again if the network failed or the server asks for that.
+func query[W, T any](ctx context.Context, c *Client, name string, h hidden, read reader[W, T], send func(context.Context) (*http.Response, error)) (T, error) {
+	p := new(progress)
+	answer, err := ask(p.trace(ctx), c.patience, p, func(ctx context.Context) (T, error) {
+		return exchange(ctx, p, h, name, read, send)
+	})
+	return answer, named(name, err)
+}
+
+func named(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// exchange is the one way in which requests are sent and answers read. No error shows what is hidden.
+func exchange[W, T any](ctx context.Context, p *progress, h hidden, name string, read reader[W, T], send func(context.Context) (*http.Response, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
-		return none, fmt.Errorf("%s: %w", name, &NetworkError{Err: err})
+		return none, &NetworkError{Sent: p.begun && p.sent(), Err: err}
 	}
-	progress, ctx := trace(ctx)
+	p.begun = true
 	response, err := send(ctx)
 	if err != nil {
-		return none, fmt.Errorf("%s: %w", name, failure(err, progress.sent(), h))
+		return none, failure(err, p.sent(), h)
 	}
-	defer response.Body.Close()
-	if response.StatusCode/100 != 2 { // where the contract is enforced, 200 is the only such status
-		return none, fmt.Errorf("%s: %w", name, refusal(response, h))
-	}
-	body, err := io.ReadAll(response.Body)
+	body, err := readBody(response)
 	if err != nil {
-		return none, fmt.Errorf("%s: %w", name, failure(err, progress.sent(), h))
+		return none, failure(err, p.sent(), h)
+	}
+	switch {
+	case len(body) > contract.DefaultMaxBody: // where violations are not enforced
+		return none, unreadable(name, response.StatusCode, contract.RuleSize, "is too long", body)
+	case response.StatusCode/100 != 2: // where the contract is enforced, 200 is the only such status
+		return none, refusal(response, body, h)
 	}
 	var wire W
 	err = json.Unmarshal(body, &wire)
 	mismatch := (*json.UnmarshalTypeError)(nil)
 	answer, ok := read(wire) // what has a wrong type was reported, and is left out
 	if err != nil && !errors.As(err, &mismatch) || !ok {
-		return none, fmt.Errorf("%s: %w", name, unreadable(name, response.StatusCode, body))
+		return none, unreadable(name, response.StatusCode, contract.RuleSchema, "lacks what matters", body)
 	}
 	return answer, nil
+}
+
+// readBody reads and closes the body of an answer, as far as DefaultMaxBody and a byte more.
+func readBody(response *http.Response) ([]byte, error) {
+	defer response.Body.Close()
+	var body bytes.Buffer
+	if length := response.ContentLength; length > 0 && length <= contract.DefaultMaxBody {
+		body.Grow(int(length) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(io.LimitReader(response.Body, contract.DefaultMaxBody+1))
+	return body.Bytes(), err
 }
 
 // pathKey refuses what cannot stand in a path as a key: a server would take it for a part of the path, or for another
 // operation of the same path.
 func pathKey(key onetime.Sensitive, operation string, taken ...string) error {
-	if key == "." || key == ".." || slices.Contains(taken, key.Expose()) {
-		return &contract.Violation{Direction: contract.Request, Operation: operation, Parameter: "path key",
-			Rule: contract.RuleSyntax, Want: "means something else in a path"}
+	v := &contract.Violation{Direction: contract.Request, Operation: operation, Parameter: "path key"}
+	switch {
+	case key == "":
+		v.Rule, v.Want = "required", "is required"
+	case key == "." || key == ".." || slices.Contains(taken, key.Expose()):
+		v.Rule, v.Want = contract.RuleSyntax, "means something else in a path"
+	default:
+		return nil
 	}
-	return nil
+	return v
 }
 
-// unreadable is returned for an answer of which nothing can be made: violations are only reported, or a text is empty that
+// unreadable is returned for an answer of which nothing can be made: violations are not enforced, or a text is empty that
 // the contract does not forbid to be. The decoder's error is dropped: it may hold a part of the answer.
-func unreadable(name string, status int, body []byte) error {
-	return contract.Violation{Direction: contract.Response, Operation: name, Status: status,
-		Rule: contract.RuleSchema, Want: "lacks what matters"}.WithBody(body)
+func unreadable(name string, status int, rule, want string, body []byte) error {
+	return contract.Violation{Direction: contract.Response, Operation: name, Status: status, Rule: rule, Want: want}.WithBody(body)
 }
 
 // seconds returns a lifetime as the contract has it, in whole seconds, further from zero, which would ask for the server's

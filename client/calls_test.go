@@ -17,19 +17,20 @@ import (
 
 const unknownKey onetime.Sensitive = "abcdefghijklmnopqrstuvwxyz01234"
 
-func TestShareAndReveal(t *testing.T) {
-	url, token := newServer(t)
+func TestShareAndReveal(t *testing.T) { everywhere(t, shareAndReveal) }
+
+func shareAndReveal(t *testing.T, s target) {
 	callers := map[string]struct {
 		options []client.Option
 		custid  string
 		longest time.Duration
 	}{
 		"anonymous": {nil, onetime.Anonymous, 7 * 24 * time.Hour},
-		"account":   {[]client.Option{client.WithAccount(email, token)}, email, 30 * 24 * time.Hour},
+		"account":   {[]client.Option{client.WithAccount(email, s.token)}, email, 30 * 24 * time.Hour},
 	}
 	for name, caller := range callers {
 		t.Run(name, func(t *testing.T) {
-			c := newClient(t, url, caller.options...)
+			c := s.client(t, caller.options...)
 			const text = "line\r\n\ttab \x00 100% + & = é 🔑\n"
 			shared, err := c.Share(t.Context(), onetime.ShareRequest{Secret: text, TTL: math.MaxInt64, Passphrase: "p&=+ ü"})
 			if err != nil {
@@ -69,14 +70,15 @@ func TestShareAndReveal(t *testing.T) {
 	}
 }
 
-func TestGenerate(t *testing.T) {
-	url, _ := newServer(t)
-	c := newClient(t, url)
+func TestGenerate(t *testing.T) { everywhere(t, generate) }
+
+func generate(t *testing.T, s target) {
+	c := s.client(t)
 	made, err := c.Generate(t.Context(), onetime.GenerateRequest{TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(made.Value) < 20 || made.TTL != time.Hour {
+	if len(made.Value) < s.shortest || made.TTL != time.Hour {
 		t.Errorf("a value of %d bytes for %v", len(made.Value), made.TTL)
 	}
 	secret, err := c.Reveal(t.Context(), onetime.RevealRequest{Key: made.SecretKey})
@@ -85,9 +87,10 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
-func TestBurn(t *testing.T) {
-	url, _ := newServer(t)
-	c := newClient(t, url)
+func TestBurn(t *testing.T) { everywhere(t, burn) }
+
+func burn(t *testing.T, s target) {
+	c := s.client(t)
 	shared, err := c.Share(t.Context(), onetime.ShareRequest{Secret: "s", Passphrase: "p"})
 	if err != nil {
 		t.Fatal(err)
@@ -110,9 +113,10 @@ func TestBurn(t *testing.T) {
 	}
 }
 
-func TestRecent(t *testing.T) {
-	url, token := newServer(t)
-	c := newClient(t, url, client.WithAccount(email, token))
+func TestRecent(t *testing.T) { everywhere(t, recent) }
+
+func recent(t *testing.T, s target) {
+	c := s.client(t, client.WithAccount(email, s.token))
 	none, err := c.Recent(t.Context())
 	if err != nil || len(none) != 0 {
 		t.Errorf("at first: %v, %v", none, err)
@@ -130,18 +134,19 @@ func TestRecent(t *testing.T) {
 	}
 }
 
-func TestStatusAndAuthCheck(t *testing.T) {
-	url, token := newServer(t)
+func TestStatusAndAuthCheck(t *testing.T) { everywhere(t, statusAndAuthCheck) }
+
+func statusAndAuthCheck(t *testing.T, s target) {
 	for name, test := range map[string]struct {
 		options      []client.Option
 		status, auth error
 	}{
 		"anonymous":     {nil, nil, onetime.ErrUnauthorized},
-		"account":       {[]client.Option{client.WithAccount(email, token)}, nil, nil},
+		"account":       {[]client.Option{client.WithAccount(email, s.token)}, nil, nil},
 		"wrong token":   {[]client.Option{client.WithAccount(email, "wrong")}, onetime.ErrUnauthorized, onetime.ErrUnauthorized},
-		"wrong account": {[]client.Option{client.WithAccount("x@example.com", token)}, onetime.ErrUnauthorized, onetime.ErrUnauthorized},
+		"wrong account": {[]client.Option{client.WithAccount("x@example.com", s.token)}, onetime.ErrUnauthorized, onetime.ErrUnauthorized},
 	} {
-		c := newClient(t, url, test.options...)
+		c := s.client(t, test.options...)
 		status, err := c.Status(t.Context())
 		if !errors.Is(err, test.status) || err == nil && status.Status != onetime.StatusNominal {
 			t.Errorf("%s: status: %v, %v", name, status, err)
@@ -187,13 +192,21 @@ func TestTTL(t *testing.T) {
 			t.Errorf("%d is sent as %s, want %s", ttl, sent, want)
 		}
 	}
-	real, _ := newServer(t)
-	for _, ttl := range []time.Duration{-time.Hour, -1, 1, math.MinInt64} {
-		receipt, err := newClient(t, real).Share(t.Context(), onetime.ShareRequest{Secret: "s", TTL: ttl})
-		if err != nil || receipt.TTL != time.Minute {
-			t.Errorf("%d is granted as %v, %v", ttl, receipt.TTL, err)
+}
+
+func TestTTLIsBroughtIntoRange(t *testing.T) {
+	everywhere(t, func(t *testing.T, s target) {
+		for _, ttl := range []time.Duration{-time.Hour, -1, 1, math.MinInt64} {
+			receipt, err := s.client(t).Share(t.Context(), onetime.ShareRequest{Secret: "s", TTL: ttl})
+			if err != nil || receipt.TTL != time.Minute {
+				t.Errorf("%d is granted as %v, %v", ttl, receipt.TTL, err)
+			}
 		}
-	}
+	})
+}
+
+var oddKeys = []onetime.Sensitive{
+	"", ".", "..", "recent", "a/b", "/", "../share", "..%2fshare", "%2e%2e", "%2F", "%", "a?b=c", "a#b", "a b", "a\nb", "a;b", "é", "\xff", "x/burn", "...", "http://evil.example/",
 }
 
 // TestOddKeys holds that a key reaches no other operation than its own, and no other server path.
@@ -207,10 +220,7 @@ func TestOddKeys(t *testing.T) {
 		answer(http.StatusNotFound, nil, `{"message":"Unknown secret"}`)(w, r)
 	})
 	c := newClient(t, url)
-	keys := []onetime.Sensitive{
-		"", ".", "..", "recent", "a/b", "/", "../share", "..%2fshare", "%2e%2e", "%2F", "%", "a?b=c", "a#b", "a b", "a\nb", "a;b", "é", "\xff", "x/burn", "...", "http://evil.example/",
-	}
-	for _, key := range keys {
+	for _, key := range oddKeys {
 		for _, m := range eight("s", "", key)[2:5] {
 			paths = nil
 			err := m.call(t.Context(), c)
@@ -238,15 +248,19 @@ func TestOddKeys(t *testing.T) {
 			}
 		}
 	}
-	real, _ := newServer(t)
-	for _, key := range keys {
-		for _, m := range eight("s", "", key)[2:5] {
-			var broken *contract.Violation
-			if err := m.call(t.Context(), newClient(t, real)); !errors.Is(err, onetime.ErrNotFound) && !errors.As(err, &broken) {
-				t.Errorf("%s of %q: %v", m.name, key.Expose(), err)
+}
+
+func TestOddKeysAreUnknown(t *testing.T) {
+	everywhere(t, func(t *testing.T, s target) {
+		for _, key := range oddKeys {
+			for _, m := range eight("s", "", key)[2:5] {
+				var broken *contract.Violation
+				if err := m.call(t.Context(), s.client(t)); !errors.Is(err, onetime.ErrNotFound) && !errors.As(err, &broken) {
+					t.Errorf("%s of %q: %v", m.name, key.Expose(), err)
+				}
 			}
 		}
-	}
+	})
 }
 
 func TestSecretURL(t *testing.T) {

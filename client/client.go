@@ -44,10 +44,10 @@ const DefaultTimeout = 30 * time.Second
 
 // A Client calls one server. It may be used concurrently.
 type Client struct {
-	base  string // without a slash at its end
-	raw   *gen.Client
-	email string
-	token onetime.Sensitive
+	base        string // without a slash at its end
+	raw         *gen.Client
+	patience    patience
+	credentials func() (email string, token onetime.Sensitive) // a function, which no verb of fmt looks into
 }
 
 // An Option changes what New does by default.
@@ -58,7 +58,9 @@ type options struct {
 	token     onetime.Sensitive
 	http      http.Client
 	report    func(*contract.Violation)
+	unchecked bool
 	plainHTTP bool
+	retries   int
 }
 
 // WithAccount sends credentials with every call: the account's e-mail address and its API token.
@@ -83,6 +85,16 @@ func WithReport(report func(*contract.Violation)) Option {
 	return func(o *options) { o.report = report }
 }
 
+// WithoutChecks checks no message against the contract. Calls succeed as far as what came can be understood.
+func WithoutChecks() Option {
+	return func(o *options) { o.unchecked = true }
+}
+
+// WithRetries says how often a read is sent again: 0 is never, and less than 0 stands for DefaultRetries.
+func WithRetries(n int) Option {
+	return func(o *options) { o.retries = n }
+}
+
 // WithPlainHTTP allows http:// to other machines. Whoever is on the way then reads secrets and tokens.
 func WithPlainHTTP() Option {
 	return func(o *options) { o.plainHTTP = true }
@@ -91,7 +103,7 @@ func WithPlainHTTP() Option {
 // New returns a client for the server at a base URL, such as EU or https://secrets.example.com; a path /api at its end may
 // be left out. It does not call the server.
 func New(baseURL string, opts ...Option) (*Client, error) {
-	o := options{http: http.Client{Timeout: DefaultTimeout}}
+	o := options{http: http.Client{Timeout: DefaultTimeout}, retries: -1}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -105,24 +117,42 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 	case strings.Contains(o.username, ":"): // HTTP Basic would take the rest for a part of the token
 		return nil, errors.New("client: the e-mail address of an account has no colon")
 	}
-	o.http.Transport = &contract.Transport{
-		Base:     o.http.Transport,
+	raw, err := gen.NewClient(base.String(), o.generated(base)...)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	if o.retries < 0 {
+		o.retries = DefaultRetries
+	}
+	return &Client{
+		base:        base.String(),
+		raw:         raw,
+		patience:    patience{o.retries, o.http.Timeout},
+		credentials: func() (string, onetime.Sensitive) { return o.username, o.token },
+	}, nil
+}
+
+// generated returns what the generated client is to send with.
+func (o *options) generated(base *url.URL) []gen.ClientOption {
+	h := o.http
+	if h.Transport == nil {
+		h.Transport = defaultTransport{}
+	}
+	h.Transport = &contract.Transport{
+		Base:     noting{h.Transport},
 		BasePath: base.EscapedPath(),
 		Report:   o.report,
+		Off:      o.unchecked,
 	}
-	o.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	generated := []gen.ClientOption{gen.WithHTTPClient(&o.http)}
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	all := []gen.ClientOption{gen.WithHTTPClient(&h)}
 	if o.username != "" {
-		generated = append(generated, gen.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+		all = append(all, gen.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			r.SetBasicAuth(o.username, o.token.Expose())
 			return nil
 		}))
 	}
-	raw, err := gen.NewClient(base.String(), generated...)
-	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
-	}
-	return &Client{base: base.String(), raw: raw, email: o.username, token: o.token}, nil
+	return all
 }
 
 func parseBase(text string, plainHTTP bool) (*url.URL, error) {

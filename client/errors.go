@@ -47,11 +47,13 @@ func (e *Error) Error() string {
 }
 
 // meant is the status that counts.
-func (e *Error) meant() int {
-	if e.IntendedStatus != 0 {
-		return e.IntendedStatus
+func (e *Error) meant() int { return meant(e.Status, e.IntendedStatus) }
+
+func meant(status, intended int) int {
+	if intended != 0 {
+		return intended
 	}
-	return e.Status
+	return status
 }
 
 // Unwrap returns the reason, one of the Err variables of package onetime, or nil if the status stands for none.
@@ -77,25 +79,43 @@ func (e *Error) Unwrap() error {
 const maxMessage = 1000
 
 // refusal reads an answer that is no success.
-func refusal(response *http.Response, h hidden) *Error {
-	e := &Error{Status: response.StatusCode}
+func refusal(response *http.Response, body []byte, h hidden) *Error {
 	var wire gen.Error
-	// A member of the wrong type, where violations are only reported, leaves the others readable.
-	_ = json.NewDecoder(response.Body).Decode(&wire)
-	e.Message = h.clean(wire.Message)
-	e.Kind, e.Field, e.ID = h.clean(value(wire.Error)), h.clean(value(wire.Field)), h.clean(value(wire.ErrorID))
-	e.IntendedStatus = number(response.Header.Get("X-OTS-Intended-Status"))
-	e.RetryAfter = time.Duration(number(response.Header.Get("Retry-After"))) * time.Second
-	return e
+	// A member of the wrong type, where violations are not enforced, leaves the others readable.
+	_ = json.Unmarshal(body, &wire)
+	return &Error{
+		Status:         response.StatusCode,
+		IntendedStatus: intended(response.Header),
+		Kind:           h.clean(value(wire.Error)),
+		Message:        h.clean(wire.Message),
+		Field:          h.clean(value(wire.Field)),
+		ID:             h.clean(value(wire.ErrorID)),
+		RetryAfter:     retryAfter(response.Header, time.Now()),
+	}
 }
 
-// number returns 0 for what is no number that a header can mean.
-func number(text string) int {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > 1<<30 {
+// intended returns the status that the public service meant, and 0 if it says none that is an error.
+func intended(header http.Header) int {
+	if n, err := strconv.Atoi(header.Get("X-OTS-Intended-Status")); err == nil && n >= 400 && n <= 599 {
+		return n
+	}
+	return 0
+}
+
+// retryAfter returns how long a server asks to wait, in seconds or until a date of its clock, and 0 if it does not.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	text := header.Get("Retry-After")
+	if n, err := strconv.ParseUint(text, 10, 30); err == nil { // 34 years
+		return time.Duration(n) * time.Second
+	}
+	until, err := http.ParseTime(text)
+	if err != nil {
 		return 0
 	}
-	return n
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		now = date
+	}
+	return max(0, until.Sub(now))
 }
 
 // A NetworkError is a call that got no answer, or not the whole of it.
@@ -132,6 +152,9 @@ func (e *NetworkError) GoString() string { return fmt.Sprintf("&client.NetworkEr
 // failure sorts what an http.Client returns. It drops every *url.Error, whose text has the URL and thereby the key.
 func failure(err error, sent bool, h hidden) error {
 	if v := (*contract.Violation)(nil); errors.As(err, &v) {
+		if v.Status/100 == 3 {
+			return fmt.Errorf("the server redirects, which is not followed: %w", v)
+		}
 		return v
 	}
 	for u := (*url.Error)(nil); errors.As(err, &u); u = nil {
@@ -166,27 +189,32 @@ func quiet(err error, h hidden) error {
 	return &quietError{text, err}
 }
 
-// hidden is what a request holds that no error may show, in each form in which it is sent.
-type hidden []string
+// hidden returns what a request holds that no error may show, in each form in which it is sent.
+type hidden func() []string
 
 // hide returns what is hidden in a call: its own values, and the credentials.
 func (c *Client) hide(values ...onetime.Sensitive) hidden {
-	var h hidden
-	for _, v := range append(values, c.token) {
-		if v != "" {
-			h = append(h, v.Expose(), url.QueryEscape(v.Expose()), url.PathEscape(v.Expose()))
+	return func() (all []string) {
+		email, token := c.credentials()
+		for _, v := range append(values, token) {
+			if v != "" {
+				all = append(all, v.Expose(), url.QueryEscape(v.Expose()), url.PathEscape(v.Expose()))
+			}
 		}
+		if token != "" {
+			all = append(all, base64.StdEncoding.EncodeToString([]byte(email+":"+token.Expose())))
+		}
+		return all
 	}
-	if c.token != "" {
-		h = append(h, base64.StdEncoding.EncodeToString([]byte(c.email+":"+c.token.Expose())))
-	}
-	return h
 }
 
 // clean returns a text of the other side as it can be shown: without control characters, not too long, and nothing of it
 // at all if it repeats what is hidden. To leave out only that would tell what it is, where the rest is known.
 func (h hidden) clean(text string) string {
-	for _, value := range h {
+	if text == "" {
+		return ""
+	}
+	for _, value := range h() {
 		if strings.Contains(text, value) {
 			return "[redacted]"
 		}

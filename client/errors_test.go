@@ -350,7 +350,7 @@ func TestErrorsShowNothingThatWasSent(t *testing.T) {
 	for name, handler := range servers {
 		u := handle(t, handler)
 		for _, report := range []func(*contract.Violation){nil, func(*contract.Violation) {}} {
-			c := newClient(t, u, client.WithAccount(email, markToken), client.WithReport(report))
+			c := newClient(t, u, client.WithRetries(0), client.WithAccount(email, markToken), client.WithReport(report))
 			for _, m := range methods {
 				checkSecrecy(t, name+": "+m.name, m.call(t.Context(), c))
 			}

@@ -79,7 +79,7 @@ func TestRefusedConnection(t *testing.T) {
 	address := listener.Addr().String()
 	listener.Close()
 	for _, m := range eight(markSecret, markPassphrase, markKey) {
-		err := m.call(t.Context(), newClient(t, "http://"+address, separate(t), client.WithAccount(email, markToken)))
+		err := m.call(t.Context(), newClient(t, "http://"+address, separate(t), client.WithRetries(0), client.WithAccount(email, markToken)))
 		checkNetworkError(t, m.name, err, false)
 		checkSecrecy(t, m.name, err)
 	}
@@ -200,7 +200,7 @@ func TestConnectionIsCutBefore(t *testing.T) {
 	for _, m := range eight("s", "p", unknownKey) {
 		connections.Store(0)
 		var network *client.NetworkError
-		if err := m.call(t.Context(), newClient(t, u, separate(t), client.WithAccount(email, "t"))); !errors.As(err, &network) {
+		if err := m.call(t.Context(), newClient(t, u, separate(t), client.WithRetries(0), client.WithAccount(email, "t"))); !errors.As(err, &network) {
 			t.Errorf("%s: %v", m.name, err)
 		}
 		if n := connections.Load(); n != 1 {
@@ -246,7 +246,7 @@ func TestTransportThatDoesNotTrace(t *testing.T) {
 		return nil, fmt.Errorf("outer: %w", &url.Error{Op: "Post", URL: r.URL.String(), Err: mine})
 	})}
 	for _, m := range eight(markSecret, markPassphrase, markKey)[:5] {
-		err := m.call(t.Context(), newClient(t, client.EU, client.WithHTTPClient(h)))
+		err := m.call(t.Context(), newClient(t, client.EU, client.WithRetries(0), client.WithHTTPClient(h)))
 		checkNetworkError(t, m.name, err, true)
 		if !errors.Is(err, mine) {
 			t.Errorf("%s: the transport's error is lost: %v", m.name, err)

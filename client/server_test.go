@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -11,42 +10,58 @@ import (
 
 	"github.com/onetime-go/onetime"
 	"github.com/onetime-go/onetime/client"
-	"github.com/onetime-go/onetime/server"
-	"github.com/onetime-go/onetime/server/sqlitestore"
-	"github.com/onetime-go/onetime/server/vault"
+	"github.com/onetime-go/onetime/client/clienttest"
+	"github.com/onetime-go/onetime/contract"
 )
 
 const email = "ada@example.com"
 
-// newServer starts a real server with one account, in this process, and returns its URL and the account's token.
+// A target is a server with one account, and what it takes to work with it.
+type target struct {
+	url      string
+	token    onetime.Sensitive
+	options  []client.Option
+	report   bool // it leaves the contract
+	shortest int  // value that it generates
+}
+
+func (s target) client(t testing.TB, opts ...client.Option) *client.Client {
+	return newClient(t, s.url, append(opts, s.options...)...)
+}
+
+// everywhere runs a test against every kind of server that there is.
+func everywhere(t *testing.T, test func(*testing.T, target)) {
+	t.Run("ours", func(t *testing.T) {
+		url, token := newServer(t)
+		test(t, target{url: url, token: token, shortest: 20})
+	})
+	t.Run("public", func(t *testing.T) {
+		p := newPublicService()
+		test(t, target{url: handle(t, p.ServeHTTP), token: publicToken, shortest: 12})
+	})
+	t.Run("public v0.23", func(t *testing.T) {
+		p := newPublicService()
+		p.older = true
+		report := client.WithReport(func(v *contract.Violation) {
+			if v.Direction != contract.Response || v.Rule != "required" {
+				t.Errorf("reported: %v", v)
+			}
+		})
+		test(t, target{url: handle(t, p.ServeHTTP), token: publicToken, shortest: 12, report: true, options: []client.Option{report}})
+	})
+	t.Run("public v0.23 unchecked", func(t *testing.T) {
+		p := newPublicService()
+		p.older = true
+		test(t, target{url: handle(t, p.ServeHTTP), token: publicToken, shortest: 12, report: true, options: []client.Option{client.WithoutChecks()}})
+	})
+}
+
+// newServer starts this module's server with one account, in this process, and returns its URL and the account's token.
 func newServer(t testing.TB) (url string, token onetime.Sensitive) {
 	t.Helper()
-	store, err := sqlitestore.OpenMemory(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := vault.New(t.Context(), vault.Config{Store: store, Keys: vault.NewKeyring()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if token, err = v.AddAccount(t.Context(), email); err != nil {
-		t.Fatal(err)
-	}
-	handler, err := server.New(v, server.Config{
-		BaseURL:      "https://secrets.example.com",
-		Authenticate: v.Authenticate,
-		Logger:       slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewServer(handler)
-	t.Cleanup(func() {
-		s.Close()
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := clienttest.NewServer()
+	t.Cleanup(s.Close)
+	_, token = s.NewAccount(email)
 	return s.URL, token
 }
 

@@ -25,12 +25,14 @@ type Transport struct {
 	// BasePath stands before the paths of the document, escaped as in a URL, for a server below a path of its host; ""
 	// is none.
 	BasePath string
-	// MaxBody is the longest body that is taken, in bytes, in either direction; 0 stands for DefaultMaxBody. With Report
+	// MaxBody is the longest body that is taken, in bytes, in either direction; 0 stands for DefaultMaxBody. With Report or Off
 	// a longer one passes unchecked.
 	MaxBody int64
 	// Report, if it is set, is told of violations, and the messages pass all the same. It is called by the goroutine
 	// that sends the request.
 	Report func(*Violation)
+	// Off has it check nothing. All the rest it does nevertheless: a request is sent once, and a body read up to MaxBody.
+	Off bool
 }
 
 // RoundTrip checks the request, sends it, and checks the response.
@@ -40,7 +42,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response, err := t.base().RoundTrip(checked)
-	if err != nil || op == nil {
+	if err != nil || op == nil && !t.Off {
 		return response, err
 	}
 	return t.checkResponse(op, response)
@@ -66,6 +68,9 @@ func (t *Transport) checkRequest(r *http.Request) (*Operation, *http.Request, er
 	body, rest, err := readBody(r.Body, t.maxBody())
 	if err != nil {
 		return nil, nil, err
+	}
+	if t.Off {
+		return nil, withBody(r, body, rest), nil
 	}
 	op, err := t.checkRead(r, body, rest != nil)
 	if err := t.report(err); err != nil {
@@ -113,9 +118,11 @@ func (t *Transport) checkResponse(op *Operation, response *http.Response) (*http
 	if err != nil {
 		return nil, &IncompleteError{Err: err, body: func() []byte { return body }}
 	}
-	if rest != nil {
+	switch {
+	case t.Off:
+	case rest != nil:
 		err = Violation{Direction: Response, Operation: op.ID, Status: response.StatusCode}.as(RuleSize, "is too long")
-	} else {
+	default:
 		err = op.CheckResponse(response.StatusCode, response.Header, body)
 	}
 	if v := (*Violation)(nil); errors.As(err, &v) {
