@@ -29,7 +29,7 @@ func guessAt(id vault.ID, caller int, now time.Time) vault.Guess {
 
 func newID(number int) (id vault.ID) {
 	copy(id[:], digest("id", number))
-	return id
+	return tagged(id, number)
 }
 
 // wantGuess reserves one and compares for how long the record is locked: 0 if the guess is let through.

@@ -17,8 +17,9 @@ import (
 	"github.com/onetime-go/onetime/server/vault"
 )
 
-// start is when the records of the suite are created. It has milliseconds, which a store must keep.
-var start = time.Date(2026, 3, 4, 5, 6, 7, 89_000_000, time.UTC)
+// start is when the records of the suite are created. It has milliseconds, which a store must keep, and is so late that
+// the clock of a store that has its own is never the later one.
+var start = time.Date(2126, 3, 4, 5, 6, 7, 89_000_000, time.UTC)
 
 const (
 	lifetime = time.Hour // of secrets; receipts live twice as long
@@ -38,7 +39,7 @@ func newTrio(number int) trio {
 	fill(reflect.ValueOf(&r.secret).Elem(), fmt.Sprint("secret ", number))
 	fill(reflect.ValueOf(&r.receipt).Elem(), fmt.Sprint("receipt ", number))
 	fill(reflect.ValueOf(&r.recent).Elem(), fmt.Sprint("recent ", number))
-	copy(r.receipt.ID[:2], r.secret.ID[:2])
+	r.secret.ID, r.receipt.ID = tagged(r.secret.ID, number), tagged(r.receipt.ID, number)
 	r.secret.ReceiptID = r.receipt.ID
 	r.secret.Sealed = sealed(number, 2)
 	r.receipt.SecretID = r.secret.ID
@@ -47,6 +48,14 @@ func newTrio(number int) trio {
 	r.recent.Receipt.ID = r.receipt.ID // and the rest filled: a store must not use it
 	created := start.Add(time.Duration(number) * tick)
 	return r.at(created, created.Add(lifetime))
+}
+
+// tagged has an id begin with two characters of a key, as those do that vaults make.
+func tagged(id vault.ID, number int) vault.ID {
+	const base36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+	sum := digest("tag", number)
+	id[0], id[1] = base36[int(sum[0])%len(base36)], base36[int(sum[1])%len(base36)]
+	return id
 }
 
 // at sets the times that decide anything. Updated and SecretExpires differ from all others, so that a store that mixes
@@ -86,7 +95,7 @@ func (r trio) listed() vault.RecentRecord {
 }
 
 func (r trio) claim(number int, state onetime.State, now time.Time) vault.Claim {
-	claim := vault.Claim{SecretID: r.secret.ID, State: state, Now: now}
+	claim := vault.Claim{SecretID: r.secret.ID, ReceiptID: r.secret.ReceiptID, State: state, Now: now}
 	copy(claim.ID[:], digest("claim", number))
 	return claim
 }

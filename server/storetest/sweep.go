@@ -153,8 +153,10 @@ func testHighWater(t *testing.T, store vault.Store) {
 		}},
 		{"Claim that wins", func(at time.Time) error {
 			r := newTrio(1).at(start.Add(-lifetime), start.Add(lifetime))
-			r.secret.ID, r.receipt.ID = vault.ID(append(digest("a", int(at.UnixMilli())), 0, 0)),
-				vault.ID(append(digest("b", int(at.UnixMilli())), 0, 0))
+			number := int(at.UnixMilli())
+			r.secret.ID, r.receipt.ID = tagged(vault.ID(append(digest("a", number), 0, 0)), number),
+				tagged(vault.ID(append(digest("b", number), 0, 0)), number)
+			r.secret.ReceiptID, r.receipt.SecretID = r.receipt.ID, r.secret.ID
 			if err := store.Create(t.Context(), r.secret, r.receipt, nil, vault.Quota{}); err != nil {
 				return err
 			}

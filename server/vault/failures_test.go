@@ -141,13 +141,15 @@ func TestClaimInDoubt(t *testing.T) {
 		name     string
 		done     bool // the claim was made
 		readBack bool // what became of it can be read
+		failure  error
 		won      bool
 		state    onetime.State
 	}{
-		{"made, and read back", true, true, true, onetime.StateReceived},
-		{"made, and not read back", true, false, false, onetime.StateReceived},
-		{"not made, and read back", false, true, false, onetime.StateNew},
-		{"not made, and not read back", false, false, false, onetime.StateNew},
+		{"made, and read back", true, true, errBroken, true, onetime.StateReceived},
+		{"made, and not read back", true, false, errBroken, false, onetime.StateReceived},
+		{"made, and not durable, says the store", true, true, vault.ErrInDoubt, false, onetime.StateReceived},
+		{"not made, and read back", false, true, errBroken, false, onetime.StateNew},
+		{"not made, and not read back", false, false, errBroken, false, onetime.StateNew},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newVault(t)
@@ -156,7 +158,7 @@ func TestClaimInDoubt(t *testing.T) {
 			fail := func(method string) error {
 				if method == "Claim" {
 					failed = true
-					return errBroken
+					return test.failure
 				}
 				return nil
 			}

@@ -138,13 +138,13 @@ func burnRefused(err error) error {
 
 // claim consumes a secret, or returns ErrNotFound if another caller did, or it expired by now.
 func (v *Vault) claim(ctx context.Context, record SecretRecord, state onetime.State) error {
-	c := Claim{SecretID: record.ID, State: state, Now: v.now()}
+	c := Claim{SecretID: record.ID, ReceiptID: record.ReceiptID, State: state, Now: v.now()}
 	if _, err := io.ReadFull(v.random, c.ID[:]); err != nil {
 		return fmt.Errorf("vault: draw a claim id: %w", err)
 	}
 	won, err := v.store.Claim(ctx, c)
-	if err != nil {
-		won, err = v.readBack(ctx, record.ReceiptID, c, err)
+	if err != nil && !errors.Is(err, ErrInDoubt) { // else the store has looked already
+		won, err = v.readBack(ctx, c, err)
 	}
 	if err != nil {
 		return fmt.Errorf("vault: claim a secret: %w", err)
@@ -161,10 +161,10 @@ const readBackTime = 5 * time.Second
 
 // readBack finds out whether a claim that failed was made all the same: the engine may have lost the answer, not the
 // change. What cannot be known stays an error: the secret may be lost, and nobody else gets it.
-func (v *Vault) readBack(ctx context.Context, receipt ID, c Claim, failure error) (bool, error) {
+func (v *Vault) readBack(ctx context.Context, c Claim, failure error) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readBackTime)
 	defer cancel()
-	r, err := v.store.Receipt(ctx, receipt)
+	r, err := v.store.Receipt(ctx, c.ReceiptID)
 	if err == nil && r.Claim == c.ID {
 		return true, nil
 	}

@@ -88,10 +88,11 @@ type AccountRecord struct {
 
 // A Claim consumes a secret.
 type Claim struct {
-	SecretID ID
-	ID       ClaimID
-	State    onetime.State // what the receipt is to say: received or burned
-	Now      time.Time
+	SecretID  ID
+	ReceiptID ID // of the secret's receipt, as the secret's record names it
+	ID        ClaimID
+	State     onetime.State // what the receipt is to say: received or burned
+	Now       time.Time
 }
 
 // A Quota bounds what the secrets of one owner take. Those count that stand and have not expired. A zero field sets no
@@ -146,6 +147,9 @@ var (
 	ErrExists = errors.New("vault: the account exists")
 	// ErrQuota is returned by Create for a secret that is one too many, or too large, for its owner's Quota.
 	ErrQuota = errors.New("vault: the owner has no room for another secret")
+	// ErrInDoubt is returned by writes that may have happened, where the store has looked in vain for what became of them,
+	// or of which it knows that they are not durable yet.
+	ErrInDoubt = errors.New("vault: the write is in doubt")
 	// ErrKeyInUse is returned by RemoveServerKey for a key that a record was sealed with.
 	ErrKeyInUse = errors.New("vault: the server key is in use")
 	// ErrKeyRemoved is returned by writes of what was sealed with a server key that RemoveServerKey has removed.
@@ -176,10 +180,10 @@ type Store interface {
 
 	// Claim, in one step, deletes the secret, sets State, Updated and Claim of its receipt, and returns true. It
 	// returns false, and changes nothing, if there is no such secret or it expires at Now or before. Of any
-	// number of claims on a secret, one returns true.
+	// number of claims on a secret, one returns true. A store that has a clock of its own goes by the later time.
 	Claim(ctx context.Context, claim Claim) (bool, error)
 
-	// BurnAccount, in one step, claims at most limit secrets of an account: of each it does, with State burned, what
+	// BurnAccount claims at most limit secrets of an account, each in one step: of each it does, with State burned, what
 	// Claim does. It leaves those alone that expire at now or before. It returns how many it claimed; fewer than limit
 	// means that there were no more. For no account it does nothing.
 	BurnAccount(ctx context.Context, account AccountID, claim ClaimID, now time.Time, limit int) (int, error)
