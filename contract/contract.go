@@ -32,6 +32,7 @@ type Contract struct {
 	doc        *openapi3.T
 	operations []*Operation // sorted so that the first match of a path is the right one
 	byTemplate map[string]*Operation
+	schemas    map[string]*rules // of the components, for responses
 }
 
 // V1 returns the contract of the Onetime Secret API, version 1, which stands in openapi.yaml.
@@ -63,10 +64,18 @@ func Load(document []byte) (*Contract, error) {
 	if err := doc.Validate(context.Background(), openapi3.DisableExamplesValidation()); err != nil {
 		return nil, fmt.Errorf("contract: validate document: %w", err)
 	}
-	c := &Contract{doc: doc, byTemplate: map[string]*Operation{}}
+	c := &Contract{doc: doc, byTemplate: map[string]*Operation{}, schemas: map[string]*rules{}}
+	requests, responses := newCompiler(Request), newCompiler(Response)
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			c.add(newOperation(doc, path, item, method, op))
+			o := newOperation(doc, path, item, method, op)
+			o.compile(item, requests, responses)
+			c.add(o)
+		}
+	}
+	if doc.Components != nil {
+		for name, ref := range doc.Components.Schemas {
+			c.schemas[name] = responses.compile(ref)
 		}
 	}
 	slices.SortFunc(c.operations, func(a, b *Operation) int {
@@ -90,8 +99,6 @@ func newOperation(doc *openapi3.T, path string, item *openapi3.PathItem, method 
 		Path:       path,
 		Deprecated: op.Deprecated,
 		segments:   parseTemplate(path),
-		parameters: parametersOf(item, op),
-		responses:  op.Responses,
 		route:      &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
 	}
 	if o.ID == "" {
@@ -106,6 +113,18 @@ func newOperation(doc *openapi3.T, path string, item *openapi3.PathItem, method 
 	}
 	o.requiresCredentials = requiresCredentials(security)
 	return o
+}
+
+// compile makes rules of what the operation documents.
+func (o *Operation) compile(item *openapi3.PathItem, requests, responses *compiler) {
+	for _, p := range parametersOf(item, o.route.Operation) {
+		o.parameters = append(o.parameters, newParameter(p, requests))
+		o.readsQuery = o.readsQuery || p.In == openapi3.ParameterInQuery
+	}
+	if o.body != nil {
+		o.contents = newContents(o.body.Content, requests)
+	}
+	o.compileResponses(o.route.Operation.Responses, responses)
 }
 
 // parametersOf returns the parameters of an operation: its own, and those of its path that it does not replace. OpenAPI
@@ -169,6 +188,9 @@ func (c *Contract) Match(method, escapedPath string) (*Operation, map[string]str
 func (c *Contract) CheckSchema(name string, body []byte) error {
 	if c.doc.Components == nil || c.doc.Components.Schemas[name] == nil {
 		return fmt.Errorf("contract: the document has no schema %q", name)
+	}
+	if rules := c.schemas[name]; rules != nil && rules.takesJSON(body) {
+		return nil
 	}
 	v := Violation{Direction: Response, Operation: name}
 	return v.checkJSON(c.doc.Components.Schemas[name].Value, body, openapi3.VisitAsResponse())

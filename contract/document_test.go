@@ -73,9 +73,9 @@ func describe(op *Operation) string {
 	return strings.Join(words, " ")
 }
 
-func jsonSchemaOf(response *openapi3.Response) string {
-	media := response.Content["application/json"]
-	if media == nil || len(response.Content) != 1 {
+func jsonSchemaOf(r *response) string {
+	media := r.contents.all["application/json"]
+	if media == nil || len(r.contents.all) != 1 {
 		return "?"
 	}
 	return strings.TrimPrefix(media.Schema.Ref, "#/components/schemas/")

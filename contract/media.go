@@ -12,7 +12,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 )
 
-const formType = "application/x-www-form-urlencoded"
+const (
+	formType = "application/x-www-form-urlencoded"
+	mimeJSON = "application/json"
+)
 
 // isForm tells whether a body is an urlencoded form. No bytes without a Content-Type are one too: the form without
 // fields.
@@ -25,10 +28,13 @@ func isForm(contentType string, body []byte) bool {
 
 func isJSON(contentType string) bool {
 	t := mediaType(contentType)
-	return t == "application/json" || strings.HasSuffix(t, "+json")
+	return t == mimeJSON || strings.HasSuffix(t, "+json")
 }
 
 func mediaType(contentType string) string {
+	if contentType == mimeJSON || contentType == formType {
+		return contentType // as nearly everybody writes it
+	}
 	t, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		return ""
@@ -38,6 +44,44 @@ func mediaType(contentType string) string {
 
 func typesOf(content openapi3.Content) string {
 	return strings.Join(slices.Sorted(maps.Keys(content)), " or ")
+}
+
+// A media is what is documented for one Content-Type, with the rules of its schema, if there are any.
+type media struct {
+	*openapi3.MediaType
+	rules *rules
+}
+
+// A contents is what is documented for a body.
+type contents struct {
+	all      openapi3.Content
+	compiled map[*openapi3.MediaType]*media
+	usual    map[string]*media // by a Content-Type as it is usually written
+}
+
+func newContents(all openapi3.Content, c *compiler) *contents {
+	cs := &contents{all, map[*openapi3.MediaType]*media{}, map[string]*media{}}
+	for contentType, documented := range all {
+		if documented != nil {
+			cs.compiled[documented] = &media{documented, c.compile(documented.Schema)}
+			cs.usual[contentType] = nil
+		}
+	}
+	for _, contentType := range []string{mimeJSON, mimeJSON + "; charset=utf-8", mimeJSON + "; charset=UTF-8", formType} {
+		cs.usual[contentType] = nil
+	}
+	for contentType := range cs.usual {
+		cs.usual[contentType] = cs.compiled[mediaFor(all, contentType)]
+	}
+	return cs
+}
+
+// of returns what is documented for a Content-Type, and nil for nothing.
+func (cs *contents) of(contentType string) *media {
+	if m, usual := cs.usual[contentType]; usual {
+		return m
+	}
+	return cs.compiled[mediaFor(cs.all, contentType)]
 }
 
 // mediaFor returns what is documented for a Content-Type. A type that is documented with parameters needs them sent; one
@@ -75,12 +119,15 @@ func within(wanted, params map[string]string) bool {
 
 // checkMedia checks a body. A type that is neither JSON nor a form is kin-openapi's to decode; one that it does not know
 // is a text.
-func (v Violation) checkMedia(media *openapi3.MediaType, header http.Header, body []byte, visit openapi3.SchemaValidationOption) error {
+func (v Violation) checkMedia(media *media, header http.Header, body []byte, visit openapi3.SchemaValidationOption) error {
 	if media == nil || media.Schema == nil {
 		return nil
 	}
 	schema, contentType := media.Schema.Value, header.Get("Content-Type")
 	if isJSON(contentType) {
+		if media.rules != nil && media.rules.takesJSON(body) {
+			return nil
+		}
 		return v.checkJSON(schema, body, visit)
 	}
 	if mediaType(contentType) == formType {

@@ -13,9 +13,12 @@ type Operation struct {
 	Deprecated bool
 
 	segments            []segment
-	parameters          []*openapi3.Parameter
+	parameters          []parameter
+	readsQuery          bool                  // there are parameters in it
 	body                *openapi3.RequestBody // nil if none is documented
-	responses           *openapi3.Responses
+	contents            *contents             // of the body
+	responses           map[int]*response     // by status
+	otherwise           *response             // for any other status; nil if none may come
 	requiresCredentials bool
 	route               *routers.Route // what kin-openapi wants to know
 }
@@ -36,8 +39,16 @@ func (o *Operation) HasFormField(name string) bool {
 }
 
 func (o *Operation) formSchema() *openapi3.Schema {
+	if m := o.formMedia(); m != nil {
+		return m.Schema.Value
+	}
+	return nil
+}
+
+// formMedia returns what is documented for an urlencoded form, and nil for nothing, or none of its schema.
+func (o *Operation) formMedia() *media {
 	if o.body == nil || o.body.Content[formType] == nil || o.body.Content[formType].Schema == nil {
 		return nil
 	}
-	return o.body.Content[formType].Schema.Value
+	return o.contents.compiled[o.body.Content[formType]]
 }

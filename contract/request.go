@@ -3,7 +3,6 @@ package contract
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -34,24 +33,27 @@ func (o *Operation) checkParameters(r *http.Request, pathParams map[string]strin
 	if err != nil {
 		return err
 	}
-	input := &openapi3filter.RequestValidationInput{
-		Request:     r,
-		PathParams:  pathParams,
-		QueryParams: query,
-		Route:       o.route,
-		Options:     &openapi3filter.Options{SkipSettingDefaults: true},
-	}
 	for _, p := range o.parameters {
+		if p.takes(r, pathParams, query) {
+			continue
+		}
 		v := Violation{Direction: Request, Operation: o.ID, Parameter: p.In + " " + p.Name}
 		if p.In == openapi3.ParameterInPath && pathParams[p.Name] == "" {
 			return v.as("required", "is required")
 		}
-		if isPrimitive(schemaOf(p)) && (p.In == openapi3.ParameterInQuery && len(query[p.Name]) > 1 ||
+		if isPrimitive(schemaOf(p.Parameter)) && (p.In == openapi3.ParameterInQuery && len(query[p.Name]) > 1 ||
 			p.In == openapi3.ParameterInHeader && len(r.Header.Values(p.Name)) > 1) {
 			return v.as(RuleDuplicate, "is given twice")
 		}
-		if err := openapi3filter.ValidateParameter(r.Context(), input, p); err != nil {
-			return v.fromKin(schemaOf(p), err)
+		input := &openapi3filter.RequestValidationInput{
+			Request:     r,
+			PathParams:  pathParams,
+			QueryParams: query,
+			Route:       o.route,
+			Options:     &openapi3filter.Options{SkipSettingDefaults: true},
+		}
+		if err := openapi3filter.ValidateParameter(r.Context(), input, p.Parameter); err != nil {
+			return v.fromKin(schemaOf(p.Parameter), err)
 		}
 	}
 	return nil
@@ -60,10 +62,10 @@ func (o *Operation) checkParameters(r *http.Request, pathParams map[string]strin
 // query reads the query, if the operation documents parameters there, as strictly as a form. A semicolon is refused,
 // since net/url leaves out what has one: the handler would not see what was checked.
 func (o *Operation) query(r *http.Request) (url.Values, error) {
-	values := url.Values{}
-	if !slices.ContainsFunc(o.parameters, func(p *openapi3.Parameter) bool { return p.In == openapi3.ParameterInQuery }) {
-		return values, nil
+	if !o.readsQuery {
+		return nil, nil
 	}
+	values := url.Values{}
 	v := Violation{Direction: Request, Operation: o.ID, Parameter: "query"}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
 		if pair == "" {
@@ -81,6 +83,49 @@ func (o *Operation) query(r *http.Request) (url.Values, error) {
 	return values, nil
 }
 
+// A parameter is one that an operation documents, with rules for its text where it has one as it is.
+type parameter struct {
+	*openapi3.Parameter
+	rules *rules
+}
+
+func newParameter(p *openapi3.Parameter, c *compiler) parameter {
+	style, err := p.SerializationMethod()
+	plain := err == nil && p.Content == nil && p.Schema != nil && isPrimitive(p.Schema.Value) &&
+		(p.In == openapi3.ParameterInPath && style.Style == openapi3.SerializationSimple ||
+			p.In == openapi3.ParameterInHeader && style.Style == openapi3.SerializationSimple ||
+			p.In == openapi3.ParameterInQuery && style.Style == openapi3.SerializationForm)
+	if !plain {
+		return parameter{p, nil}
+	}
+	return parameter{p, c.compile(p.Schema)}
+}
+
+// takes tells whether the parameter certainly conforms; see rules.go.
+func (p parameter) takes(r *http.Request, pathParams map[string]string, query url.Values) bool {
+	if p.rules == nil {
+		return false
+	}
+	switch p.In {
+	case openapi3.ParameterInPath:
+		text := pathParams[p.Name]
+		return text != "" && p.rules.takesText(text)
+	case openapi3.ParameterInQuery:
+		return p.takesOnly(query[p.Name])
+	}
+	return p.takesOnly(r.Header[http.CanonicalHeaderKey(p.Name)])
+}
+
+func (p parameter) takesOnly(values []string) bool {
+	switch len(values) {
+	case 0:
+		return !p.Required
+	case 1:
+		return values[0] != "" && p.rules.takesText(values[0])
+	}
+	return false
+}
+
 func isPrimitive(schema *openapi3.Schema) bool {
 	return schema != nil && schema.Type != nil && !isArray(schema) && !schema.Type.Is(openapi3.TypeObject)
 }
@@ -95,7 +140,13 @@ func schemaOf(p *openapi3.Parameter) *openapi3.Schema {
 func (o *Operation) checkRequestBody(r *http.Request, body []byte) (url.Values, error) {
 	v := Violation{Direction: Request, Operation: o.ID}
 	contentType := r.Header.Get("Content-Type")
-	if form := o.formSchema(); form != nil && isForm(contentType, body) {
+	if m := o.formMedia(); m != nil && isForm(contentType, body) {
+		if m.rules != nil {
+			if values, ok := m.rules.takeForm(body); ok {
+				return values, nil
+			}
+		}
+		form := m.Schema.Value
 		values, object, err := decodeForm(body, form)
 		if err != nil {
 			return nil, v.syntax(err)
@@ -105,7 +156,7 @@ func (o *Operation) checkRequestBody(r *http.Request, body []byte) (url.Values, 
 		}
 		return values, nil
 	}
-	media := mediaFor(o.body.Content, contentType)
+	media := o.contents.of(contentType)
 	switch {
 	case len(body) == 0 && !o.body.Required:
 		return nil, nil

@@ -17,51 +17,90 @@ func (o *Operation) CheckResponse(status int, header http.Header, body []byte) e
 	if response == nil {
 		return v.as(RuleStatus, "is not one that the operation documents")
 	}
-	if err := v.checkHeaders(response.Headers, header); err != nil {
+	if err := v.checkHeaders(response.headers, header); err != nil {
 		return err
 	}
-	if len(response.Content) == 0 || o.Method == http.MethodHead {
+	if len(response.contents.all) == 0 || o.Method == http.MethodHead {
 		return nil
 	}
 	contentType := header.Get("Content-Type")
-	media := mediaFor(response.Content, contentType)
+	media := response.contents.of(contentType)
 	if media == nil || contentType == "" {
-		return v.as(RuleContentType, "must be "+typesOf(response.Content))
+		return v.as(RuleContentType, "must be "+typesOf(response.contents.all))
 	}
 	return v.checkMedia(media, header, body, openapi3.VisitAsResponse())
 }
 
-func (o *Operation) responseFor(status int) *openapi3.Response {
-	ref := o.responses.Status(status)
-	if ref == nil {
-		ref = o.responses.Default()
-	}
-	if ref == nil {
-		return nil
-	}
-	return ref.Value
+// A response is what an operation documents for a status.
+type response struct {
+	headers  []responseHeader // by name
+	contents *contents
 }
 
-func (v Violation) checkHeaders(documented openapi3.Headers, header http.Header) error {
-	for _, name := range slices.Sorted(maps.Keys(documented)) {
-		ref := documented[name]
+// A responseHeader is one that a response may have.
+type responseHeader struct {
+	name     string
+	required bool
+	schema   *openapi3.Schema // nil: any value
+	rules    *rules
+}
+
+// compileResponses reads what is documented for each status that HTTP has, itself or by its range, and for the rest.
+func (o *Operation) compileResponses(documented *openapi3.Responses, c *compiler) {
+	o.responses = map[int]*response{}
+	ranges := map[*openapi3.ResponseRef]*response{}
+	of := func(ref *openapi3.ResponseRef) *response {
+		if ref != nil && ranges[ref] == nil {
+			ranges[ref] = newResponse(ref.Value, c)
+		}
+		return ranges[ref]
+	}
+	for status := 100; status <= 599; status++ {
+		if ref := documented.Status(status); ref != nil {
+			o.responses[status] = of(ref)
+		}
+	}
+	o.otherwise = of(documented.Default())
+}
+
+func (o *Operation) responseFor(status int) *response {
+	if r := o.responses[status]; r != nil {
+		return r
+	}
+	return o.otherwise
+}
+
+func newResponse(documented *openapi3.Response, c *compiler) *response {
+	r := &response{contents: newContents(documented.Content, c)}
+	for _, name := range slices.Sorted(maps.Keys(documented.Headers)) {
 		if strings.EqualFold(name, "Content-Type") {
 			continue // OpenAPI: it is documented by the content, and this entry ignored
 		}
+		h := documented.Headers[name].Value
+		header := responseHeader{name: name, required: h.Required}
+		if h.Schema != nil {
+			header.schema, header.rules = h.Schema.Value, c.compile(h.Schema)
+		}
+		r.headers = append(r.headers, header)
+	}
+	return r
+}
+
+func (v Violation) checkHeaders(documented []responseHeader, header http.Header) error {
+	for _, h := range documented {
 		v := v
-		v.Parameter = "header " + name
-		values := header.Values(name)
+		v.Parameter = "header " + h.name
+		values := header.Values(h.name)
 		if len(values) == 0 {
-			if ref.Value.Required {
+			if h.required {
 				return v.as("required", "is required")
 			}
 			continue
 		}
-		if ref.Value.Schema == nil {
+		if h.schema == nil || len(values) == 1 && h.rules != nil && h.rules.takesText(values[0]) {
 			continue
 		}
-		schema := ref.Value.Schema.Value
-		if err := v.check(schema, typedHeader(schema, values)); err != nil {
+		if err := v.check(h.schema, typedHeader(h.schema, values)); err != nil {
 			return err
 		}
 	}
