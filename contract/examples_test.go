@@ -40,7 +40,7 @@ func examples(t testing.TB, c *Contract) []example {
 		}
 		for status := range 600 {
 			if status > 0 && op.Documents(status) {
-				all = append(all, examplesIn(t, example{op: op, status: status}, op.responseFor(status).Content)...)
+				all = append(all, examplesIn(t, example{op: op, status: status}, op.responseFor(status).contents.all)...)
 			}
 		}
 	}
@@ -127,7 +127,7 @@ func requiredFields(e example) []string {
 	if e.status == 0 {
 		return e.op.formSchema().Required
 	}
-	schema := e.op.responseFor(e.status).Content["application/json"].Schema.Value
+	schema := e.op.responseFor(e.status).contents.all["application/json"].Schema.Value
 	if schema.Items != nil {
 		return nil
 	}
@@ -255,7 +255,7 @@ func TestExamplesAreEverywhere(t *testing.T) {
 		if op.body != nil && !has[op.ID+"/request"] {
 			t.Errorf("%s: the request has no example", op.ID)
 		}
-		for status := range op.responses.Map() {
+		for status := range op.route.Operation.Responses.Map() {
 			if !has[op.ID+"/"+status] {
 				t.Errorf("%s: the answer %s has no example", op.ID, status)
 			}

@@ -41,7 +41,7 @@ func (s canned) V1MetadataShowReceiptPost(context.Context, echoserver.V1Metadata
 }
 
 func (s canned) V1Share(context.Context, echoserver.V1ShareRequestObject) (echoserver.V1ShareResponseObject, error) {
-	return echoserver.V1Share200JSONResponse{ReceiptJSONResponse: echoserver.ReceiptJSONResponse(s.receipt)}, nil
+	return echoserver.V1Share200JSONResponse{SharedJSONResponse: echoserver.SharedJSONResponse(s.receipt)}, nil
 }
 
 func (s canned) V1ShowReceiptRecent(context.Context, echoserver.V1ShowReceiptRecentRequestObject) (echoserver.V1ShowReceiptRecentResponseObject, error) {
