@@ -154,7 +154,7 @@ func newAccountRemove() *cobra.Command {
 		Long: `Remove an account. Its token is good for nothing from then on, on a running server too.
 
 What the account has shared stays, for whoever has the links and receipts. With --burn,
-what nobody has read yet is burned first. Requests that are under way may still share.`,
+what nobody has read yet is burned first, and what requests that are under way share.`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return removeAccount(cmd, data, args[0], burn) },
 	}

@@ -16,6 +16,7 @@ import (
 type Account struct {
 	id    AccountID
 	email string
+	token [32]byte // the id of the one that was sent
 	key   hiddenKey
 }
 
@@ -112,7 +113,16 @@ func (v *Vault) Authenticate(ctx context.Context, email, token string) (onetime.
 	if r.KeyID != v.keys.Load().active().id {
 		v.rewrap(ctx, r, onetime.Sensitive(token), key)
 	}
-	return &Account{id: r.ID, email: r.Email, key: hide([keySize]byte(key))}, nil
+	return &Account{id: r.ID, email: r.Email, token: r.TokenID, key: hide([keySize]byte(key))}, nil
+}
+
+// confirm returns ErrUnauthorized if the token that an account was authenticated with is good for nothing any more.
+func (v *Vault) confirm(ctx context.Context, account *Account) error {
+	r, err := v.account(ctx, account.email)
+	if errors.Is(err, ErrNoRecord) || err == nil && (r.ID != account.id || r.TokenID != account.token) {
+		return onetime.ErrUnauthorized
+	}
+	return err
 }
 
 // rewrap seals an account's key under the active server key, while its token is at hand, so that the old server key can go.

@@ -138,6 +138,15 @@ func burnRefused(err error) error {
 
 // claim consumes a secret, or returns ErrNotFound if another caller did, or it expired by now.
 func (v *Vault) claim(ctx context.Context, record SecretRecord, state onetime.State) error {
+	if err := v.take(ctx, record, state); err != nil {
+		return err
+	}
+	v.observe(consumed(state))
+	return nil
+}
+
+// take is claim, and no event.
+func (v *Vault) take(ctx context.Context, record SecretRecord, state onetime.State) error {
 	c := Claim{SecretID: record.ID, ReceiptID: record.ReceiptID, State: state, Now: v.now()}
 	if _, err := io.ReadFull(v.random, c.ID[:]); err != nil {
 		return fmt.Errorf("vault: draw a claim id: %w", err)
@@ -152,7 +161,6 @@ func (v *Vault) claim(ctx context.Context, record SecretRecord, state onetime.St
 	if !won {
 		return onetime.ErrNotFound
 	}
-	v.observe(consumed(state))
 	return nil
 }
 

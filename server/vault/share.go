@@ -80,7 +80,14 @@ func (v *Vault) share(ctx context.Context, value onetime.Sensitive, t terms) (on
 	return onetime.Pending[onetime.Receipt]{
 		Answer: showReceipt(receiptKey, receipt, content, receipt.Created),
 		Commit: func(ctx context.Context) error {
-			return v.create(ctx, secret, receipt, recent)
+			if err := v.create(ctx, secret, receipt, recent); err != nil {
+				return err
+			}
+			if err := v.keepOrBurn(ctx, t.account, secret); err != nil {
+				return err
+			}
+			v.observe(Event{Kind: EventCreated, Count: 1})
+			return nil
 		},
 	}, nil
 }
@@ -95,8 +102,24 @@ func (v *Vault) create(ctx context.Context, secret SecretRecord, receipt Receipt
 	if err != nil {
 		return fmt.Errorf("vault: store a secret: %w", err)
 	}
-	v.observe(Event{Kind: EventCreated, Count: 1})
 	return nil
+}
+
+// keepOrBurn burns a secret that was just stored for an account whose token was replaced, or which was removed, since it was
+// authenticated. BurnAccount replaces the token first: what was stored before that it finds, and what was stored after
+// that is burned here, before anybody learns its key. It takes no step that a store would have to do for two records at once.
+func (v *Vault) keepOrBurn(ctx context.Context, account *Account, secret SecretRecord) error {
+	if account == nil {
+		return nil
+	}
+	err := v.confirm(ctx, account)
+	if err == nil {
+		return nil
+	}
+	if failed := v.take(ctx, secret, onetime.StateBurned); failed != nil && !errors.Is(failed, onetime.ErrNotFound) {
+		return fmt.Errorf("vault: burn a secret that nobody may share any more: %w", failed)
+	}
+	return err
 }
 
 // newRecords makes the records of a new secret, without what is sealed.

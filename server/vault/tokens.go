@@ -108,7 +108,8 @@ const burnStep = 100
 // account. Its token is good for nothing from the first. It returns how many secrets it burned; if it fails half-way, the
 // account is still there, and it can be called again. For an address that has no account it returns ErrNoRecord.
 //
-// A secret whose request was authenticated before that, and stores it afterwards, may be left.
+// A share that is under way meanwhile is either burned with the rest, or burns what it has stored itself, and is answered
+// ErrUnauthorized.
 func (v *Vault) BurnAccount(ctx context.Context, email string) (burned int, err error) {
 	if _, err := v.ReplaceLostToken(ctx, email); err != nil { // nobody gets to know the new one
 		return 0, err

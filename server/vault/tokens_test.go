@@ -117,7 +117,9 @@ func TestReplaceLostToken(t *testing.T) {
 	token, err := f.ReplaceLostToken(t.Context(), ada)
 	must(t, err)
 	f.wantNoLogin(t, old)
-	must(t, late.Commit(t.Context())) // it was under way, and is listed where nobody looks
+	if err := late.Commit(t.Context()); !errors.Is(err, onetime.ErrUnauthorized) { // it would be listed where nobody looks
+		t.Errorf("a share that was under way: %v", err)
+	}
 	caller = f.login(t, token)
 	f.wantRecent(t, caller)
 	after := f.share(t, caller, onetime.ShareRequest{})
@@ -186,6 +188,79 @@ func TestBurnAccount(t *testing.T) {
 	}
 	if _, err := f.BurnAccount(t.Context(), ada); !errors.Is(err, vault.ErrNoRecord) {
 		t.Errorf("again: %v", err)
+	}
+}
+
+// TestShareDuringBurnAccount burns an account at every moment of a share: nothing of it is left, and whoever shares learns so.
+func TestShareDuringBurnAccount(t *testing.T) {
+	for _, moment := range []string{"authenticated", "prepared", "before it is stored", "stored", "confirmed"} {
+		t.Run(moment, func(t *testing.T) {
+			f := newVault(t)
+			caller, token := f.account(t, ada)
+			burn := func(now string) {
+				if now == moment {
+					f.store.before, f.store.after = nil, nil
+					_, err := f.BurnAccount(t.Context(), ada)
+					must(t, err)
+				}
+			}
+			burn("authenticated")
+			pending, err := f.Share(t.Context(), caller, onetime.ShareRequest{Secret: "s"})
+			must(t, err)
+			burn("prepared")
+			f.store.before = func(method string) error {
+				if method == "Create" {
+					burn("before it is stored")
+				}
+				return nil
+			}
+			f.store.after = func(method string) error {
+				switch method {
+				case "Create":
+					burn("stored")
+				case "Account":
+					burn("confirmed")
+				}
+				return nil
+			}
+			err = pending.Commit(t.Context())
+			if confirmed := moment == "confirmed"; (err == nil) != confirmed || !confirmed && !errors.Is(err, onetime.ErrUnauthorized) {
+				t.Errorf("the share ends in %v", err)
+			}
+			if live, err := f.store.Store.Live(t.Context()); err != nil || live != 0 {
+				t.Errorf("%d secrets are left, %v", live, err)
+			}
+			if _, err := f.reveal(nobody, pending.Answer.SecretKey, ""); !errors.Is(err, onetime.ErrNotFound) {
+				t.Errorf("reveal: %v", err)
+			}
+			f.wantNoLogin(t, token)
+		})
+	}
+}
+
+// TestShareDuringRotation holds that a share of whose account the token was replaced meanwhile leaves nothing, and that one
+// that cannot be confirmed leaves nothing either.
+func TestShareDuringRotation(t *testing.T) {
+	f := newVault(t)
+	caller, _ := f.account(t, ada)
+	pending, err := f.Share(t.Context(), caller, onetime.ShareRequest{Secret: "s"})
+	must(t, err)
+	token, err := f.ReplaceLostToken(t.Context(), ada)
+	must(t, err)
+	if err := pending.Commit(t.Context()); !errors.Is(err, onetime.ErrUnauthorized) {
+		t.Errorf("the share ends in %v", err)
+	}
+	pending, err = f.Share(t.Context(), f.login(t, token), onetime.ShareRequest{Secret: "s"})
+	must(t, err)
+	f.store.before = func(method string) error {
+		if method == "Account" {
+			return errBroken
+		}
+		return nil
+	}
+	wantFailure(t, pending.Commit(t.Context()))
+	if live, err := f.store.Store.Live(t.Context()); err != nil || live != 0 {
+		t.Errorf("%d secrets are left, %v", live, err)
 	}
 }
 
