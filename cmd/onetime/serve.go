@@ -104,8 +104,11 @@ func serveVault(ctx context.Context, v *vault.Vault, s settings, folder string, 
 // alarms logs the events that an operator has to look into.
 func alarms(logger *slog.Logger) func(vault.Event) {
 	return func(e vault.Event) {
-		if e.Kind == vault.EventDamaged {
+		switch e.Kind {
+		case vault.EventDamaged:
 			logger.Error("a record is damaged", "record", e.Record)
+		case vault.EventClock:
+			logger.Error("the clock has jumped, or is behind the time of the last change; secrets may expire an hour early, and none late by more than that")
 		}
 	}
 }

@@ -21,6 +21,9 @@ const (
 	// EventDamaged is an alarm: a record does not open. It was altered, the disk has lost something, or the keyring lacks
 	// its server key. Whoever asked for it was answered with a failure, and nothing was consumed.
 	EventDamaged
+	// EventClock is an alarm: the clock has jumped, or is behind the time that was stored, by more than a minute. See "Time" in
+	// the package documentation for what follows.
+	EventClock
 )
 
 // String returns the kind in words.
@@ -40,6 +43,8 @@ func (k EventKind) String() string {
 		return "locked"
 	case EventDamaged:
 		return "damaged"
+	case EventClock:
+		return "clock"
 	}
 	return "unknown"
 }

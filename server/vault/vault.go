@@ -12,6 +12,17 @@
 // on any number of servers, one wins; the others get the error that an unknown key gets. An answer that is lost on
 // the way to the client is lost: the promise is once or not at all.
 //
+// # Time
+//
+// The vault's time never goes back, also over a restart: the store keeps the latest time of a write, and a sweep is one, every
+// half a minute. It follows the clock, and compares that with the time that has passed by a clock that nobody can set. A
+// clock that jumps ahead by up to an hour is followed at once: secrets expire early, and stay expired when it jumps back. What
+// it jumps further the time follows at 60 times the speed of time. Until it is there, secrets that have expired by the clock
+// are not served, and neither swept nor said to be expired: if the clock was wrong they are there again. While the clock
+// is behind, time runs on, slower by a tenth, until the two meet. So no secret is served later than a tenth of its lifetime
+// after its end, nor by more than the clock was set back. At a start there is nothing to compare the clock with but the time of
+// the last write: a clock that is ahead then is believed. Jumps of more than a minute are told to Config.Observe.
+//
 // # Keys
 //
 // A bearer key is 31 characters of base 36, lower case. A secret's key and its receipt's share their first two, so that a
@@ -99,6 +110,10 @@ type Config struct {
 	Observe func(Event)
 	// Clock tells the time; nil stands for time.Now. A clock that goes back is not followed. It is called concurrently.
 	Clock func() time.Time
+	// Elapsed returns how much time has passed since some moment, by a clock that nobody can set. If it is nil, and Clock
+	// too, it is Go's monotonic clock. If only Elapsed is nil, Clock is believed however far ahead it jumps, and time
+	// stands still while it is behind. It is called concurrently.
+	Elapsed func() time.Duration
 	// Random makes keys, nonces and salts; nil stands for crypto/rand.Reader. It is read concurrently.
 	Random io.Reader
 }
@@ -109,9 +124,8 @@ type Vault struct {
 	keys    atomic.Pointer[Keyring]
 	setting sync.Mutex // held while keys is replaced, so that an older keyring does not replace a newer one
 	rules   rules
-	clock   func() time.Time
 	random  io.Reader
-	highest atomic.Int64 // the latest time that was seen, in Unix milliseconds
+	time    *timekeeper
 	floods  *floods
 	argon   *argon
 
@@ -125,8 +139,8 @@ type Vault struct {
 func New(ctx context.Context, config Config) (*Vault, error) {
 	v := &Vault{
 		store:  config.Store,
-		clock:  config.Clock,
 		random: config.Random,
+		time:   newTimekeeper(config.Clock, config.Elapsed),
 		floods: newFloods(),
 		argon:  newArgon(runtime.GOMAXPROCS(0)),
 
@@ -148,9 +162,6 @@ func New(ctx context.Context, config Config) (*Vault, error) {
 	if v.anonymousQuota.Secrets < 0 || v.anonymousQuota.Bytes < 0 {
 		return nil, errors.New("vault: AnonymousQuota must not be negative; 0 sets no limit")
 	}
-	if v.clock == nil {
-		v.clock = time.Now
-	}
 	if v.random == nil {
 		v.random = rand.Reader
 	}
@@ -161,8 +172,8 @@ func New(ctx context.Context, config Config) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vault: read the time of the last change: %w", err)
 	}
-	if !highest.IsZero() {
-		v.highest.Store(highest.UnixMilli())
+	if odd := v.time.begin(highest); odd {
+		v.observe(Event{Kind: EventClock})
 	}
 	return v, nil
 }
@@ -192,16 +203,17 @@ func (v *Vault) checkKeys(ctx context.Context, keys *Keyring) error {
 
 // now returns the time, which never goes back, to the millisecond.
 func (v *Vault) now() time.Time {
-	clock := v.clock().UnixMilli()
-	for {
-		highest := v.highest.Load()
-		if clock <= highest {
-			return time.UnixMilli(highest).UTC()
-		}
-		if v.highest.CompareAndSwap(highest, clock) {
-			return time.UnixMilli(clock).UTC()
-		}
+	now, _ := v.times()
+	return now
+}
+
+// times returns the time and, where that is later, what the clock shows.
+func (v *Vault) times() (now, latest time.Time) {
+	now, latest, odd := v.time.now()
+	if odd {
+		v.observe(Event{Kind: EventClock})
 	}
+	return now, latest
 }
 
 // Status says that the vault is up.
