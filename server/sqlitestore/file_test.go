@@ -59,6 +59,7 @@ func claim(t testing.TB, store *sqlitestore.Store, id vault.ID) {
 // execute runs SQL beside the stores.
 func execute(t *testing.T, path, query string) {
 	t.Helper()
+	touch(t, path)
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +67,18 @@ func execute(t *testing.T, path, query string) {
 	defer db.Close()
 	if _, err := db.Exec(query); err != nil {
 		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// touch makes a file that is nobody else's.
+func touch(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -82,6 +95,26 @@ func TestFilesArePrivate(t *testing.T) {
 			t.Errorf("the mode of %s is %v, want 0600", info.Name(), info.Mode().Perm())
 		}
 	}
+}
+
+// TestOpenRefusesFilesThatOthersCanRead holds that it says which, and goes on when that was mended.
+func TestOpenRefusesFilesThatOthersCanRead(t *testing.T) {
+	path := newPath(t)
+	create(t, open(t, path), 1, 1, "") // it stays open, so that all three files are there
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o666} {
+			if err := os.Chmod(path+suffix, mode); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := sqlitestore.Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), path+suffix+" can be read") {
+				t.Errorf("mode %o: %v", mode, err)
+			}
+		}
+		if err := os.Chmod(path+suffix, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, path)
 }
 
 func TestPathWithSpecialCharacters(t *testing.T) {

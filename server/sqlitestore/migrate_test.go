@@ -48,6 +48,9 @@ func TestMigrate(t *testing.T) {
 // makeVersion makes a database as the program of an earlier version left it.
 func makeVersion(t *testing.T, path string, version int) {
 	t.Helper()
+	if err := createPrivate(path); err != nil {
+		t.Fatal(err)
+	}
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)

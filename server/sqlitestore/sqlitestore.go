@@ -56,6 +56,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -86,13 +87,17 @@ type Store struct {
 var _ vault.Store = (*Store)(nil)
 
 // Open opens the database file at path, and creates it if there is none. It refuses a file that another program, or
-// a later version of this package, has made. The context bounds the opening only.
+// a later version of this package, has made, and one that others than its owner can read or write. The context bounds the
+// opening only.
 func Open(ctx context.Context, path string) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("sqlitestore: open: %w", err)
 	}
 	if err := createPrivate(path); err != nil {
+		return nil, fmt.Errorf("sqlitestore: open: %w", err)
+	}
+	if err := checkPrivate(path, path+"-wal", path+"-shm"); err != nil {
 		return nil, fmt.Errorf("sqlitestore: open: %w", err)
 	}
 	return open(ctx, database{uri: fileURI(path), writing: nobody{}, reading: nobody{}})
@@ -147,6 +152,26 @@ func createPrivate(path string) error {
 		return err
 	}
 	return file.Close()
+}
+
+// checkPrivate refuses files that are there and open to others, such as a copy that was made with a program's usual mode.
+func checkPrivate(paths ...string) error {
+	if runtime.GOOS == "windows" {
+		return nil // it has no such modes
+	}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			return fmt.Errorf("%s can be read or written by others: set its mode to 0600", path)
+		}
+	}
+	return nil
 }
 
 func fileURI(path string) string {

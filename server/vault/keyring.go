@@ -14,7 +14,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // A Keyring holds the server keys, in the order in which they were made. One of them is active: it seals what is new.
@@ -102,28 +105,102 @@ func (k *Keyring) find(id KeyID) (serverKey, error) {
 }
 
 // LoadKeyring reads the keyring of a store from a file. If there is no such file, and the store has never been sealed
-// with a key, it makes one, of mode 0600, and does not return before it is on the disk: what a lost key has sealed can
-// never be opened. Several processes may do so at once.
+// with a key, it makes one, of mode 0600. It does not return before a keyring that nothing was sealed with is on the disk: what
+// a lost key has sealed can never be opened. Several processes may do so at once. It removes what a process has left beside
+// the file that was killed while it wrote a keyring.
 func LoadKeyring(ctx context.Context, path string, store Store) (*Keyring, error) {
+	removeTemporaries(ctx, path)
 	keys, err := readKeyring(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return keys, err
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		return nil, err
 	}
 	used, err := store.ServerKeys(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("vault: read the ids of the server keys: %w", err)
-	}
-	if len(used) > 0 {
+	case missing && len(used) > 0:
 		if keys, err := readKeyring(path); err == nil {
 			return keys, nil // another process has made it meanwhile
 		}
 		return nil, fmt.Errorf("the keyring %s is not there, and the store has records that were sealed with server key %s: "+
 			"restore the keyring; a new one would open none of them", path, used[0])
+	case missing:
+		return makeKeyring(ctx, path)
+	case len(used) == 0:
+		return keys, syncKeyring(path) // whoever made it may have been killed before it was on the disk
 	}
+	return keys, nil
+}
+
+func makeKeyring(ctx context.Context, path string) (*Keyring, error) {
+	unlock, err := lockKeyring(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	if err := NewKeyring().create(path); err != nil {
 		return nil, err
 	}
 	return readKeyring(path) // which may be the one of another process
+}
+
+// syncKeyring makes sure that a file is on the disk, with its name.
+func syncKeyring(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // it syncs no file that was opened for reading
+	}
+	f, err := os.Open(path)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close(), syncFolder(filepath.Dir(path)))
+	}
+	if err != nil {
+		return fmt.Errorf("vault: sync the keyring: %w", err)
+	}
+	return nil
+}
+
+// temporaryPrefix begins the names of the files that a keyring is written to before it is put in its place.
+const temporaryPrefix = ".keyring-"
+
+// removeTemporaries removes those of processes that were killed. Others hold the lock as long as they need theirs. Failing does
+// no harm but that a file stays whose mode is that of the keyring.
+func removeTemporaries(ctx context.Context, path string) {
+	folder := filepath.Dir(path)
+	if len(temporariesIn(folder)) == 0 {
+		return
+	}
+	unlock, err := lockKeyring(ctx, path)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	for _, name := range temporariesIn(folder) {
+		_ = os.Remove(name)
+	}
+}
+
+func temporariesIn(folder string) (names []string) {
+	entries, _ := os.ReadDir(folder) // whoever reads the keyring next finds out what is wrong with the folder
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), temporaryPrefix) {
+			names = append(names, filepath.Join(folder, entry.Name()))
+		}
+	}
+	return names
+}
+
+// lockPause is the time between two looks at whether another process has finished.
+const lockPause = 20 * time.Millisecond
+
+// lockKeyring keeps others from writing a keyring meanwhile, by a lock on a file beside it. That is a file of its own because
+// a keyring is not changed but replaced.
+func lockKeyring(ctx context.Context, path string) (unlock func(), err error) {
+	lock := flock.New(path + ".lock")
+	if _, err := lock.TryLockContext(ctx, lockPause); err != nil {
+		return nil, fmt.Errorf("vault: lock the keyring: %w", err)
+	}
+	return func() { _ = lock.Unlock() }, nil
 }
 
 // keyringFile is the keyring as JSON.
@@ -254,7 +331,7 @@ func (k *Keyring) write(path string, place func(temporary string) error) error {
 
 // writeDurably writes a temporary file, which only the owner can read, and returns its name.
 func writeDurably(folder string, data []byte) (name string, err error) {
-	f, err := os.CreateTemp(folder, ".keyring-*")
+	f, err := os.CreateTemp(folder, temporaryPrefix+"*")
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@ package vault_test
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -122,6 +123,22 @@ func TestLoadKeyringMakesOneDurably(t *testing.T) {
 	}
 }
 
+// TestLoadKeyringCleansUp removes what a process has left that was killed, whether or not it got as far as a keyring.
+func TestLoadKeyringCleansUp(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "a [folder] of * ours")
+	must(t, os.Mkdir(folder, 0o700))
+	path, store := filepath.Join(folder, "keyring.json"), memory(t)
+	for range 2 {
+		left := filepath.Join(folder, ".keyring-12345")
+		must(t, os.WriteFile(left, []byte("half of a keyr"), 0o600))
+		_, err := vault.LoadKeyring(t.Context(), path, store)
+		must(t, err)
+		if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("it is still there: %v", err)
+		}
+	}
+}
+
 func TestLoadKeyringRefusesALostOne(t *testing.T) {
 	f := newVault(t)
 	path := keyringPath(t)
@@ -165,7 +182,7 @@ func TestLoadKeyringAtOnce(t *testing.T) {
 			mustNew(t, vault.Config{Store: store, Keys: keys})
 		}
 		entries, err := os.ReadDir(filepath.Dir(path))
-		if err != nil || len(entries) != 1 {
+		if err != nil || len(entries) != 2 { // the keyring and its lock
 			t.Errorf("files: %v, %v", entries, err)
 		}
 	}

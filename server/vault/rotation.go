@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/gofrs/flock"
 )
 
 // Errors of those who change a keyring.
@@ -94,17 +92,13 @@ func PruneKey(ctx context.Context, path string, store Store, id KeyID) error {
 	})
 }
 
-// lockPause is the time between two looks at whether another process has finished.
-const lockPause = 20 * time.Millisecond
-
-// edit reads a keyring file, changes it, and puts it back. A lock on a file beside it keeps others from doing so
-// meanwhile, whose change would be lost. It is a file of its own because the keyring is not changed but replaced.
+// edit reads a keyring file, changes it, and puts it back, under a lock: the change of another process would be lost.
 func edit(ctx context.Context, path string, change func(*Keyring) error) error {
-	lock := flock.New(path + ".lock")
-	if _, err := lock.TryLockContext(ctx, lockPause); err != nil {
-		return fmt.Errorf("vault: lock the keyring: %w", err)
+	unlock, err := lockKeyring(ctx, path)
+	if err != nil {
+		return err
 	}
-	defer func() { _ = lock.Unlock() }()
+	defer unlock()
 	keys, err := readKeyring(path)
 	if err != nil {
 		return err
