@@ -22,9 +22,11 @@ func TestImports(t *testing.T) {
 		"/server":             {"", "/contract", "/gen", "/gen/echoserver"},
 		"/server/vault":       {""},
 		"/server/sqlitestore": {"", "/server/vault"},
+		"/server/redisstore":  {"", "/server/vault"},
 		"/server/storetest":   {"", "/server/vault"},
 		"/server/proof":       {},
 		"/server/pages":       {""},
+		"/internal/redistest": {"", "/server/redisstore", "/server/vault"},
 	}
 	for _, pkg := range list(t, "./...") {
 		name, _ := strings.CutPrefix(pkg, module)
@@ -48,7 +50,7 @@ func TestImports(t *testing.T) {
 // TestClientIsLight holds that a program that imports only the client links no server and no database.
 func TestClientIsLight(t *testing.T) {
 	for _, dep := range list(t, "-deps", module+"/client") {
-		for _, heavy := range []string{"github.com/labstack/", "modernc.org/", "github.com/spf13/", "golang.org/x/crypto/argon2"} {
+		for _, heavy := range []string{"github.com/labstack/", "modernc.org/", "github.com/valkey-io/", "github.com/spf13/", "golang.org/x/crypto/argon2"} {
 			if strings.HasPrefix(dep, heavy) {
 				t.Errorf("the client links %s", dep)
 			}

@@ -1,0 +1,408 @@
+// Package redistest starts Redis for tests: alone, as a primary with replicas under Sentinel, or as a Cluster, on free ports
+// of the loopback address, in folders that are removed. It is for tests; nothing else should import it.
+//
+//	engine := redistest.Start(t)
+//	store, err := redisstore.Open(ctx, engine.Config())
+//
+// A test is skipped where there is no redis-server, or valkey-server, to start. In CI (CI=true) it fails instead.
+package redistest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+
+	"github.com/onetime-go/onetime/server/redisstore"
+)
+
+// patience is how long a test waits for what takes little time, before it gives up.
+const patience = time.Minute
+
+// pause is how long it waits before it looks again.
+const pause = 10 * time.Millisecond
+
+// program returns the engine's, or skips the test.
+func program(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{"redis-server", "valkey-server"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	const missing = "there is no redis-server to start: install it (apt-get install redis-server)"
+	if os.Getenv("CI") != "" {
+		t.Fatal(missing)
+	}
+	t.Skip(missing)
+	return ""
+}
+
+// An Engine is one redis-server.
+type Engine struct {
+	Address string
+
+	folder string
+	args   []string
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	ended  chan struct{}
+	output *bytes.Buffer
+}
+
+// Durable are the settings of an engine that has each write on its disk before it answers.
+var Durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
+
+// Start starts an engine with an append-only file, and with more settings, which are given as on its command line. The
+// last of equal ones counts. It is killed when the test ends.
+func Start(t testing.TB, settings ...string) *Engine {
+	t.Helper()
+	e := newEngine(t, append([]string{"--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"}, settings...))
+	e.Start(t)
+	return e
+}
+
+func newEngine(t testing.TB, settings []string) *Engine {
+	t.Helper()
+	e := &Engine{Address: freeAddress(t), folder: t.TempDir()}
+	_, port, _ := net.SplitHostPort(e.Address)
+	e.args = append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", e.folder, "--save", "", "--loglevel", "notice",
+		"--repl-diskless-sync-delay", "0"}, settings...)
+	t.Cleanup(e.Kill)
+	return e
+}
+
+// freeAddress returns an address that nobody listens on, nor on the port 10,000 above it, which a Cluster needs.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	const least, most = 1024, 55000
+	for range 1000 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := listener.Addr().(*net.TCPAddr).Port
+		_ = listener.Close()
+		port = least + (port*7919)%(most-least) // of all ports, those that the system gives out are the high ones
+		if free(port) && free(port+10000) && taken(port) {
+			return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		}
+	}
+	t.Fatal("there is no free port")
+	return ""
+}
+
+func free(port int) bool {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	_ = listener.Close()
+	return true
+}
+
+// ports are those that this process has given out.
+var ports sync.Map
+
+func taken(port int) bool {
+	_, loaded := ports.LoadOrStore(port, true)
+	return !loaded
+}
+
+// Start starts the engine, again if it was killed, and waits until it answers.
+func (e *Engine) Start(t testing.TB) {
+	t.Helper()
+	e.start(t, program(t), e.args)
+	e.wait(t, func(c valkey.Client) error {
+		return c.Do(t.Context(), c.B().Ping().Build()).Error()
+	})
+}
+
+func (e *Engine) start(t testing.TB, name string, args []string) {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = e.folder
+	output, ended := &bytes.Buffer{}, make(chan struct{})
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	e.cmd, e.ended, e.output = cmd, ended, output
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
+}
+
+// wait returns when an engine does what is asked for.
+func (e *Engine) wait(t testing.TB, do func(valkey.Client) error) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		client, err := e.client()
+		if err == nil {
+			err = do(client)
+			client.Close()
+		}
+		if err == nil {
+			return
+		}
+		select {
+		case <-e.ended:
+			t.Fatalf("%s has ended:\n%s", e.cmd.Path, e.output)
+		case <-time.After(pause):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s at %s: %v", e.cmd.Path, e.Address, err)
+		}
+	}
+}
+
+func (e *Engine) client() (valkey.Client, error) {
+	return valkey.NewClient(valkey.ClientOption{
+		InitAddress: []string{e.Address}, ForceSingleClient: true, DisableCache: true, DisableRetry: true,
+	})
+}
+
+// Kill ends the engine with SIGKILL, and waits for that.
+func (e *Engine) Kill() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.cmd == nil {
+		return
+	}
+	_ = e.cmd.Process.Kill()
+	<-e.ended
+}
+
+// Signal sends a signal to the engine, such as SIGSTOP, which makes it one that does not answer.
+func (e *Engine) Signal(t testing.TB, signal os.Signal) {
+	t.Helper()
+	if err := e.cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Do sends a command to the engine, and returns what it answers.
+func (e *Engine) Do(t testing.TB, words ...string) valkey.ValkeyResult {
+	t.Helper()
+	client, err := e.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	return client.Do(context.WithoutCancel(t.Context()), client.B().Arbitrary(words...).Build())
+}
+
+// must is for commands that have to be answered.
+func (e *Engine) must(t testing.TB, words ...string) {
+	t.Helper()
+	if err := e.Do(t, words...).Error(); err != nil {
+		t.Fatalf("%v: %v", words, err)
+	}
+}
+
+// Config is how to reach the engine, which has no need to sync every write.
+func (e *Engine) Config() redisstore.Config {
+	return redisstore.Config{Addresses: []string{e.Address}, Durability: redisstore.Primary, Timeout: patience}
+}
+
+// URL is the same for a command line.
+func (e *Engine) URL() string { return "redis://" + e.Address }
+
+// Empty deletes everything.
+func (e *Engine) Empty(t testing.TB) { e.must(t, "FLUSHALL") }
+
+// A Trio is a primary and two replicas, each with a Sentinel beside it.
+type Trio struct {
+	Engines   [3]*Engine // the first one is the primary at first
+	sentinels [3]*Engine
+}
+
+const master = "onetime"
+
+// StartSentinel starts a Trio. The settings are those of the engines.
+func StartSentinel(t testing.TB, settings ...string) *Trio {
+	t.Helper()
+	trio := &Trio{}
+	for i := range trio.Engines {
+		trio.Engines[i] = Start(t, settings...)
+		if i > 0 {
+			trio.follow(t, trio.Engines[i], trio.Engines[0])
+		}
+	}
+	for i := range trio.sentinels {
+		trio.sentinels[i] = startSentinel(t, trio.Engines[0])
+	}
+	trio.waitForReplicas(t)
+	trio.waitForSentinels(t)
+	return trio
+}
+
+func (trio *Trio) follow(t testing.TB, replica, primary *Engine) {
+	host, port, _ := net.SplitHostPort(primary.Address)
+	replica.must(t, "REPLICAOF", host, port)
+}
+
+func startSentinel(t testing.TB, primary *Engine) *Engine {
+	t.Helper()
+	s := newEngine(t, nil)
+	host, port, _ := net.SplitHostPort(primary.Address)
+	_, own, _ := net.SplitHostPort(s.Address)
+	file := filepath.Join(s.folder, "sentinel.conf")
+	config := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nsentinel monitor %s %s %s 2\nsentinel down-after-milliseconds %s 500\n"+
+		"sentinel failover-timeout %s 3000\n", own, s.folder, master, host, port, master, master)
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.start(t, program(t), []string{file, "--sentinel"})
+	s.wait(t, func(c valkey.Client) error { return c.Do(t.Context(), c.B().Ping().Build()).Error() })
+	return s
+}
+
+// waitForReplicas returns when both replicas follow.
+func (trio *Trio) waitForReplicas(t testing.TB) {
+	t.Helper()
+	for _, replica := range trio.Engines[1:] {
+		replica.wait(t, func(c valkey.Client) error {
+			role, err := c.Do(t.Context(), c.B().Role().Build()).ToArray()
+			if err != nil {
+				return err
+			}
+			if len(role) < 4 {
+				return errors.New("it is no replica")
+			}
+			if link, _ := role[3].ToString(); link != "connected" {
+				return fmt.Errorf("the replica is in state %s", link)
+			}
+			return nil
+		})
+	}
+}
+
+// waitForSentinels returns when each knows the replicas and the others.
+func (trio *Trio) waitForSentinels(t testing.TB) {
+	t.Helper()
+	for _, s := range trio.sentinels {
+		s.wait(t, func(c valkey.Client) error {
+			known, err := c.Do(t.Context(), c.B().Arbitrary("SENTINEL", "MASTER", master).Build()).AsStrMap()
+			if err == nil && (known["num-slaves"] != "2" || known["num-other-sentinels"] != "2") {
+				err = errors.New("the Sentinels do not know each other yet")
+			}
+			return err
+		})
+	}
+}
+
+// Primary returns the engine that the Sentinels take for the primary.
+func (trio *Trio) Primary(t testing.TB) *Engine {
+	t.Helper()
+	address, err := trio.sentinels[0].Do(t, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", master).AsStrSlice()
+	if err != nil || len(address) != 2 {
+		t.Fatalf("the Sentinel: %v, %v", address, err)
+	}
+	for _, e := range trio.Engines {
+		if e.Address == net.JoinHostPort(address[0], address[1]) {
+			return e
+		}
+	}
+	t.Fatalf("the Sentinel names %v", address)
+	return nil
+}
+
+// Failover waits until the Sentinels have made another engine the primary.
+func (trio *Trio) Failover(t testing.TB, from *Engine) *Engine {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for time.Now().Before(deadline) {
+		if is := trio.Primary(t); is != from {
+			if role, err := is.Do(t, "ROLE").ToArray(); err == nil {
+				if name, _ := role[0].ToString(); name == "master" {
+					return is
+				}
+			}
+		}
+		time.Sleep(pause)
+	}
+	t.Fatal("there was no failover")
+	return nil
+}
+
+// Config is how to reach whichever engine is the primary.
+func (trio *Trio) Config() redisstore.Config {
+	c := redisstore.Config{Topology: redisstore.Sentinel, Master: master, Durability: redisstore.Primary, Timeout: patience}
+	for _, s := range trio.sentinels {
+		c.Addresses = append(c.Addresses, s.Address)
+	}
+	return c
+}
+
+// URL is the same for a command line.
+func (trio *Trio) URL() string {
+	return fmt.Sprintf("redis+sentinel://%s,%s,%s/%s", trio.sentinels[0].Address, trio.sentinels[1].Address, trio.sentinels[2].Address, master)
+}
+
+// Empty deletes everything.
+func (trio *Trio) Empty(t testing.TB) { trio.Primary(t).Empty(t) }
+
+// A Nodes is a Cluster of three primaries.
+type Nodes struct{ Engines [3]*Engine }
+
+// StartCluster starts a Cluster. The settings are those of its engines.
+func StartCluster(t testing.TB, settings ...string) *Nodes {
+	t.Helper()
+	const slots = 16384
+	nodes := &Nodes{}
+	for i := range nodes.Engines {
+		e := Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000"}, settings...)...)
+		nodes.Engines[i] = e
+		from, to := i*slots/len(nodes.Engines), (i+1)*slots/len(nodes.Engines)-1
+		e.must(t, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(from), strconv.Itoa(to))
+		e.must(t, "CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
+		host, port, _ := net.SplitHostPort(nodes.Engines[0].Address)
+		e.must(t, "CLUSTER", "MEET", host, port)
+	}
+	for _, e := range nodes.Engines {
+		e.wait(t, func(c valkey.Client) error {
+			info, err := c.Do(t.Context(), c.B().ClusterInfo().Build()).ToString()
+			if err == nil && !(bytes.Contains([]byte(info), []byte("cluster_state:ok")) && bytes.Contains([]byte(info), []byte("cluster_known_nodes:3"))) {
+				err = errors.New("the Cluster does not stand yet")
+			}
+			return err
+		})
+	}
+	return nodes
+}
+
+// Config is how to reach the Cluster.
+func (n *Nodes) Config() redisstore.Config {
+	c := redisstore.Config{Topology: redisstore.Cluster, Durability: redisstore.Primary, Timeout: patience}
+	for _, e := range n.Engines {
+		c.Addresses = append(c.Addresses, e.Address)
+	}
+	return c
+}
+
+// URL is the same for a command line.
+func (n *Nodes) URL() string {
+	return fmt.Sprintf("redis+cluster://%s,%s,%s", n.Engines[0].Address, n.Engines[1].Address, n.Engines[2].Address)
+}
+
+// Empty deletes everything.
+func (n *Nodes) Empty(t testing.TB) {
+	for _, e := range n.Engines {
+		e.Empty(t)
+	}
+}

@@ -1,0 +1,3 @@
+-- KEYS: ping
+redis.call('SET', KEYS[1], '')
+return 1
