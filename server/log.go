@@ -32,21 +32,26 @@ func requestID(c echo.Context) string {
 // tellAll writes a line for each request, and passes it on.
 func tellAll(logger *slog.Logger, observe func(context.Context, Observation)) func(context.Context, Observation) {
 	return func(ctx context.Context, o Observation) {
-		attrs := []slog.Attr{
-			slog.String("method", o.Method),
-			slog.String("route", o.Route),
-			slog.Int("status", o.Status),
-			slog.Duration("duration", o.Duration),
-			slog.String("request_id", o.RequestID),
-		}
-		if o.ErrorID != "" {
-			attrs = append(attrs, slog.String("error_id", o.ErrorID))
-		}
-		logger.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
+		o.Log(ctx, logger)
 		if observe != nil {
 			observe(ctx, o)
 		}
 	}
+}
+
+// Log writes the line of a request, for those who have other requests beside those of the API.
+func (o Observation) Log(ctx context.Context, logger *slog.Logger) {
+	attrs := []slog.Attr{
+		slog.String("method", o.Method),
+		slog.String("route", o.Route),
+		slog.Int("status", o.Status),
+		slog.Duration("duration", o.Duration),
+		slog.String("request_id", o.RequestID),
+	}
+	if o.ErrorID != "" {
+		attrs = append(attrs, slog.String("error_id", o.ErrorID))
+	}
+	logger.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
 }
 
 // knownMethod keeps out of the log what is no method: a client can put anything there.

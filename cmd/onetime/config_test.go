@@ -146,12 +146,17 @@ func TestWrongValues(t *testing.T) {
 		{"shadowed", "log: mark\n", []string{"ONETIME_LOG=json"}, []string{"log is text or json"}},
 		{"unknown keys", "\nlistn: mark\nmax_secret: mark\n", nil, []string{`onetime.yaml:2: there is no setting "listn"`, `onetime.yaml:3: there is no setting "max_secret"`}},
 		{"twice", "log: text\nlog: json\n", nil, []string{"onetime.yaml:2: log stands there twice"}},
-		{"a mapping", "listen:\n  port: mark\n", nil, []string{"onetime.yaml:1: listen is a text"}},
+		{"a mapping", "listen:\n  port: mark\n", nil, []string{"onetime.yaml:1: listen is an address such as 127.0.0.1:3000"}},
 		{"a list of lists", "trusted-proxy: [[mark]]\n", nil, []string{"trusted-proxy is a list of networks, such as 10.0.0.0/8"}},
 		{"no mapping", "- mark\n", nil, []string{"onetime.yaml:1: the file has to be"}},
 		{"no YAML", "log: text\nstore: *mark\n", nil, []string{"onetime.yaml", "this is not YAML"}},
 		{"no YAML either", "log: \"mark\n", nil, []string{"this is not YAML"}},
 		{"base URL", "base-url: https://u:mark@example.com\n", nil, []string{"base-url is the http or https URL of this server, such as"}},
+		{"port", "listen: localhost:mark\n", nil, []string{"listen is an address such as"}},
+		{"socket", "listen: 'unix:'\n", nil, []string{"listen is an address such as"}},
+		{"mode", "socket-mode: 1777\n", nil, []string{"socket-mode is the mode of a file, such as 0660"}},
+		{"rate", "rate-limit: 10/mark\n", nil, []string{"rate-limit is a number and a time, such as 1000/20m, or off"}},
+		{"rate of nothing", "rate-limit: 0/20m\n", nil, []string{"rate-limit is a number"}},
 		{"level", "log-level: INFO+mark\n", nil, []string{"log-level is debug, info, warn or error"}},
 	}
 	for _, test := range tests {

@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
@@ -19,15 +21,8 @@ import (
 	"github.com/onetime-go/onetime/server/vault"
 )
 
-// Limits of a connection. A secret is small: who takes longer is not sending one.
-const (
-	headerTimeout = 10 * time.Second
-	readTimeout   = time.Minute
-	writeTimeout  = time.Minute
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10
-	drainTime     = 8 * time.Second // service managers begin to kill after 10
-)
+// drainTime is how long requests that are under way have to finish: service managers begin to kill after 10 seconds.
+const drainTime = 8 * time.Second
 
 func newServe() *cobra.Command {
 	cmd := &cobra.Command{
@@ -72,30 +67,40 @@ func serve(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	err = serveVault(ctx, v, s, folder, logger)
+	err = serveVault(ctx, v, store, s, folder, logger)
 	return errors.Join(err, store.Close())
 }
 
 // serveVault serves until ctx ends. When it returns nothing uses the vault any more.
-func serveVault(ctx context.Context, v *vault.Vault, s settings, folder string, logger *slog.Logger) error {
-	listener, err := net.Listen("tcp", s.listen)
+func serveVault(ctx context.Context, v *vault.Vault, store vault.Store, s settings, folder string, logger *slog.Logger) error {
+	listeners, err := listen(s.listen, s.socketMode, false)
 	if err != nil {
 		return usageError{fmt.Errorf("--listen: %w", err)}
 	}
-	defer listener.Close() // again, but for errors
-	handler, err := newHandler(v, s, listener.Addr(), logger)
-	if err != nil {
-		return usageError{fmt.Errorf("--base-url: %w", err)}
+	defer closeAll(listeners) // again, but for errors
+	if s.baseURL == "" {
+		s.baseURL = defaultBaseURL(listeners[0].Addr(), s.isSecure())
 	}
+	o := newOperator(s, store, logger)
+	public, err := o.publicServer(v)
+	if err != nil {
+		return err
+	}
+	private, err := o.privateListeners()
+	if err != nil {
+		return err
+	}
+	defer closeAll(private)
 	sweeping, stopSweeping := context.WithCancel(ctx)
 	swept := make(chan struct{})
 	go func() {
 		defer close(swept)
 		v.Run(sweeping, func(err error) { logger.Error("sweep failed", "error", err) })
 	}()
-	logger.Info("serving", "url", "http://"+listener.Addr().String(), "data", folder)
+	o.warn(listeners, private)
+	logger.Info("serving", "url", addressURL(listeners[0].Addr(), s.isSecure()), "data", folder)
 	logger.Info("no mailer: the recipients of a secret are noted in its receipt, and nothing is sent")
-	err = serveUntilDone(ctx, listener, handler, logger)
+	err = serveUntilDone(ctx, logger, served{public, o.bound(listeners), s.isSecure()}, served{o.privateServer(), private, false})
 	stopSweeping()
 	<-swept
 	return err
@@ -113,6 +118,12 @@ func alarms(logger *slog.Logger) func(vault.Event) {
 	}
 }
 
+func closeAll(listeners []net.Listener) {
+	for _, listener := range listeners {
+		listener.Close()
+	}
+}
+
 // lockFolder keeps a second server out of a data folder. Other commands may use it at the same time.
 func lockFolder(folder string) (unlock func(), err error) {
 	lock := flock.New(filepath.Join(folder, lockFile))
@@ -126,66 +137,70 @@ func lockFolder(folder string) (unlock func(), err error) {
 	return func() { _ = lock.Unlock() }, nil
 }
 
-func newHandler(v *vault.Vault, s settings, address net.Addr, logger *slog.Logger) (http.Handler, error) {
-	base := s.baseURL
-	if base == "" {
-		base = defaultBaseURL(address)
-	}
-	api, err := server.New(v, server.Config{
-		BaseURL:        base,
-		Authenticate:   v.Authenticate,
-		Normalize:      !s.strict,
-		TrustedProxies: s.trustedProxies,
-		MaxBody:        maxBody(s.maxSecret),
-		Logger:         logger,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return withPages(api, base, s)
-}
-
 // maxBody leaves room for a secret in the longest form in which it can be sent, JSON with every byte escaped.
 func maxBody(maxSecret int) int64 { return server.DefaultMaxBody + 6*int64(maxSecret) }
 
+// addressURL is the URL of an address: for people, and for programs that have asked for any port.
+func addressURL(address net.Addr, secure bool) string {
+	switch {
+	case address.Network() == "unix":
+		return unixPrefix + address.String()
+	case secure:
+		return "https://" + address.String()
+	}
+	return "http://" + address.String()
+}
+
 // defaultBaseURL is the address that the server listens on. Where that is every address of the machine, this machine.
-func defaultBaseURL(address net.Addr) string {
-	host, port, err := net.SplitHostPort(address.String())
-	if err != nil {
-		return "http://" + address.String()
+func defaultBaseURL(address net.Addr, secure bool) string {
+	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return strings.Replace(addressURL(address, secure), tcp.AddrPort().String(), net.JoinHostPort("localhost", strconv.Itoa(tcp.Port)), 1)
 	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port)
+	return addressURL(address, secure)
+}
+
+// served is a server and what it listens on, which may be nothing.
+type served struct {
+	server    *http.Server
+	listeners []net.Listener
+	secure    bool
 }
 
 // serveUntilDone serves until ctx ends, then lets requests that are under way finish.
-func serveUntilDone(ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger) error {
-	s := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-
-		DisableGeneralOptionsHandler: true,
-		MaxHeaderBytes:               maxHeader,
-		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-	}
+func serveUntilDone(ctx context.Context, logger *slog.Logger, all ...served) error {
 	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(listener) }()
+	for _, each := range all {
+		for _, listener := range each.listeners {
+			go func() {
+				select {
+				case failed <- each.on(listener):
+				default: // another has failed, or all are to end
+				}
+			}()
+		}
+	}
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // it does nothing unless systemd has asked for it
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
 	logger.Info("stopping")
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
-	if err := s.Shutdown(drain); err != nil {
-		logger.Warn("requests are cut off", "after", drainTime, "error", err)
-		_ = s.Close()
+	for _, each := range all {
+		if err := each.server.Shutdown(drain); err != nil {
+			logger.Warn("requests are cut off", "after", drainTime, "error", err)
+			_ = each.server.Close()
+		}
 	}
 	return nil
+}
+
+func (s served) on(listener net.Listener) error {
+	if s.secure {
+		return s.server.ServeTLS(listener, "", "")
+	}
+	return s.server.Serve(listener)
 }

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,12 +22,19 @@ import (
 // settings are what serve is told. Which there are, and what they mean, says their table.
 type settings struct {
 	listen         string
+	socketMode     fs.FileMode
+	privateListen  string
 	baseURL        string
+	tlsCert        string
+	tlsKey         string
 	trustedProxies []netip.Prefix
+	maxConnections int
 
 	data      string
 	maxSecret int
 	strict    bool
+
+	rateLimit server.Rate
 
 	pages bool
 
@@ -38,12 +47,22 @@ type settings struct {
 // table declares the settings. The one place to add one: see config.go for what comes of it.
 func (s *settings) table() table {
 	return table{
-		{group: "Network", name: "listen", value: textValue(&s.listen, "127.0.0.1:3000", "address"),
-			usage: "address to listen on"},
+		{group: "Network", name: "listen", value: newValue(&s.listen, "127.0.0.1:3000", "address", addressWanted, parseListen),
+			usage: "where to listen: an address, unix:/PATH, or systemd for the sockets that it opens"},
+		{group: "Network", name: "socket-mode", value: newValue(&s.socketMode, "0660", "mode", "the mode of a file, such as 0660", parseMode),
+			usage: "who may connect to a unix socket"},
+		{group: "Network", name: "private-listen", value: newValue(&s.privateListen, "", "address", addressWanted, parseOptionalListen),
+			usage: "where to serve /metrics, /debug/pprof/, /healthz and /readyz, for operators alone (default: nowhere)"},
 		{group: "Network", name: "base-url", value: newValue(&s.baseURL, "", "URL", "the http or https URL of this server, such as https://secrets.example.com", parseBaseURL),
 			usage: "URL under which clients reach the server, for links (default: the listen address)"},
+		{group: "Network", name: "tls-cert", value: textValue(&s.tlsCert, "", "file"),
+			usage: "PEM file of the certificate and its chain, to serve https; read again when it changes"},
+		{group: "Network", name: "tls-key", value: textValue(&s.tlsKey, "", "file"),
+			usage: "PEM file of the certificate's key"},
 		{group: "Network", name: "trusted-proxy", value: networksValue(&s.trustedProxies),
 			usage: "networks, such as 10.0.0.0/8, of proxies whose X-Forwarded-For is believed"},
+		{group: "Network", name: "max-connections", value: numberValue(&s.maxConnections, 1000, 8, 1_000_000, "connections"),
+			usage: "most connections at once; one network that is no proxy gets a quarter of them"},
 
 		{group: "Secrets", name: "data", value: textValue(&s.data, "", "folder"),
 			usage: "folder of the database and the keyring (default: " + defaultDataHint + ")"},
@@ -51,6 +70,9 @@ func (s *settings) table() table {
 			usage: "longest secret, in bytes"},
 		{group: "Secrets", name: "strict", value: switchValue(&s.strict, false),
 			usage: "refuse requests that are not in the documented form, which some clients send"},
+
+		{group: "Callers", name: "rate-limit", value: newValue(&s.rateLimit, "1000/20m", "rate", "a number and a time, such as 1000/20m, or off", parseRate),
+			usage: "creations that one caller may send at once, and then again over each such time; and reveals"},
 
 		{group: "Pages", name: "pages", value: switchValue(&s.pages, true),
 			usage: "serve web pages beside the API"},
@@ -95,8 +117,17 @@ func checkUnknown(variables []string) error {
 
 // check refuses settings that are right alone, and wrong together.
 func (s *settings) check() error {
+	if (s.tlsCert == "") != (s.tlsKey == "") {
+		return usageError{errors.New("--tls-cert and --tls-key belong together")}
+	}
+	if s.baseURL == "" && strings.HasPrefix(s.listen, unixPrefix) {
+		return usageError{errors.New("--base-url is missing: on a unix socket nothing else says where clients reach the server")}
+	}
 	return nil
 }
+
+// isSecure tells whether the server speaks TLS itself.
+func (s *settings) isSecure() bool { return s.tlsCert != "" }
 
 // The kinds of values.
 
@@ -170,6 +201,22 @@ func parseLevel(text string) (slog.Level, error) {
 		return level, err
 	}
 	return 0, errors.ErrUnsupported
+}
+
+func parseRate(text string) (server.Rate, error) {
+	if text == "off" {
+		return server.Rate{}, nil
+	}
+	count, period, _ := strings.Cut(text, "/")
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return server.Rate{}, err
+	}
+	every, err := time.ParseDuration(period)
+	if err == nil && (n < 1 || every < time.Second) {
+		err = strconv.ErrRange
+	}
+	return server.Rate{Requests: n, Period: every}, err
 }
 
 // withoutPassword masks the password of a URL.
