@@ -97,7 +97,7 @@ func listAccounts(cmd *cobra.Command, v *vault.Vault) error {
 	for _, account := range accounts {
 		rows = append(rows, []string{account.Email, timeText(account.Created)})
 	}
-	return printTable(cmd.OutOrStdout(), []string{"E-MAIL", "CREATED"}, rows)
+	return writeDown(cmd.OutOrStdout(), columns(cmd.OutOrStdout(), []string{"E-MAIL", "CREATED"}, rows))
 }
 
 func newAccountRotate() *cobra.Command {

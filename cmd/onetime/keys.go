@@ -82,7 +82,7 @@ func (r ring) list(cmd *cobra.Command) error {
 		rows = append(rows, []string{key.ID.String(), timeText(key.Created), state, strconv.Itoa(use.Secrets),
 			strconv.Itoa(use.Receipts), strconv.Itoa(use.Accounts), timeText(use.Until)})
 	}
-	return printTable(cmd.OutOrStdout(), []string{"ID", "CREATED", "STATE", "SECRETS", "RECEIPTS", "ACCOUNTS", "UNTIL"}, rows)
+	return writeDown(cmd.OutOrStdout(), columns(cmd.OutOrStdout(), []string{"ID", "CREATED", "STATE", "SECRETS", "RECEIPTS", "ACCOUNTS", "UNTIL"}, rows))
 }
 
 func useOf(uses []vault.KeyUse, id vault.KeyID) vault.KeyUse {

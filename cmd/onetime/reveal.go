@@ -1,163 +1,84 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"strings"
-	"unicode"
-
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/onetime-go/onetime"
-	"github.com/onetime-go/onetime/client"
-	"github.com/onetime-go/onetime/contract"
 )
 
-func newReveal() *cobra.Command {
-	var r remote
+func newReveal(r *remote) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "reveal KEY|LINK|-",
-		Short: "Reveal a secret, once, and print it",
+		Use:     "reveal KEY|LINK|-",
+		Aliases: []string{"secret", "get"},
+		Short:   "Reveal a secret, once, and print it",
 		Long: `Reveal a secret, once, and print it.
+
+	onetime reveal https://eu.onetimesecret.com/secret/KEY | base64 -d | gunzip > dump.sql
 
 A link is revealed on its own server, a key on the one of the settings. For "-" the first
 line of standard input is the key or link: other users of this machine can see arguments.
-Afterwards the secret is nowhere but where it was printed. If it cannot be printed, or the
-answer breaks the contract, what came is kept in a temporary file that only you can read.`,
-		Args: usage(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return reveal(cmd, r, args[0]) },
+Afterwards the secret is nowhere but where it was printed. If it cannot be printed, it is
+kept in a temporary file that only you can read; so is an answer that cannot be understood.`,
+		Args: exactly(1, "the key or link of a secret, or - for standard input"),
+		RunE: func(cmd *cobra.Command, args []string) error { return r.reveal(cmd, args[0]) },
 	}
-	r.addFlags(cmd)
+	r.addFlags(cmd.Flags())
+	r.addPassphraseFlags(cmd.Flags())
 	return cmd
 }
 
-func reveal(cmd *cobra.Command, r remote, target string) error {
-	target, err := argumentOrLine(target, cmd.InOrStdin())
+// secretFields is a revealed secret for programs, by the names of the API.
+type secretFields struct {
+	Value       string `json:"value"`
+	SecretKey   string `json:"secret_key"`
+	ShareDomain string `json:"share_domain"`
+}
+
+func (r *remote) reveal(cmd *cobra.Command, argument string) error {
+	t, passphrase, err := r.opening(cmd, secretKind, argument)
 	if err != nil {
 		return err
 	}
-	key, host, err := parseTarget(target)
-	if err != nil {
-		return err
-	}
-	passphrase, err := r.passphrase()
-	if err != nil {
-		return err
-	}
-	c, err := r.client(host)
+	s, err := r.session(cmd, t.base)
 	if err != nil {
 		return err
 	}
 	if err := leadsSomewhere(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	secret, err := c.Reveal(cmd.Context(), onetime.RevealRequest{Key: key, Passphrase: passphrase})
+	secret, err := s.Reveal(s.ctx, onetime.RevealRequest{Key: t.key, Passphrase: passphrase})
 	if err != nil {
-		return keepAnswer(err)
+		return keepAnswer(s.verdict(err))
 	}
-	text := secret.Value.Expose()
-	if isTerminal(cmd.OutOrStdout()) {
+	err = r.printRevealed(cmd, secret)
+	if s.broken != nil && !saysOnly(s.broken.Body(), secret.Value) {
+		return keepAnswer(s.broken) // there may be more in it than was printed
+	}
+	return s.verdict(err)
+}
+
+func (r *remote) printRevealed(cmd *cobra.Command, secret onetime.Secret) error {
+	out, text := cmd.OutOrStdout(), secret.Value.Expose()
+	if isTerminal(out) {
 		text = legible(text) + "\n"
 	}
-	return printOnce(cmd.OutOrStdout(), "the secret", secret.Value, text)
+	rendered, err := r.output.render(secretFields{secret.Value.Expose(), secret.Key.Expose(), secret.ShareDomain}, text)
+	if err != nil { // the text can always be printed
+		rendered = text
+	}
+	return printOnce(out, "the secret", secret.Value, rendered)
 }
 
-// keepAnswer keeps what came with a failed reveal in a file: the server may have no other copy any more.
-func keepAnswer(err error) error {
-	var body []byte
-	var broken *contract.Violation
-	var network *client.NetworkError
-	switch {
-	case errors.As(err, &broken) && broken.Status/100 == 2:
-		body = broken.Body()
-	case errors.As(err, &network):
-		body = network.Body()
+// opening reads what a reveal and a burn need: a key, and perhaps a passphrase.
+func (r *remote) opening(cmd *cobra.Command, k kind, argument string) (target, onetime.Sensitive, error) {
+	taken := ""
+	if argument == "-" {
+		taken = "the key or link"
 	}
-	if len(body) == 0 {
-		return err
-	}
-	name, saveErr := save(onetime.Sensitive(body))
-	if saveErr != nil {
-		return fmt.Errorf("%w; what came could not be kept either (%w), and is lost", err, saveErr)
-	}
-	return fmt.Errorf("%w; what came is kept in %s", err, name)
-}
-
-// legible writes a text so that a terminal shows it and obeys none of it.
-func legible(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			fmt.Fprintf(&b, "\\x%02x", r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// argumentOrLine returns an argument or, for "-", the first line of standard input, which other users of the machine do not
-// see.
-func argumentOrLine(argument string, in io.Reader) (string, error) {
-	if argument != "-" {
-		return argument, nil
-	}
-	const most = 4096
-	data, err := io.ReadAll(io.LimitReader(in, most))
+	passphrase, err := r.passphrase.read(cmd, false, taken)
 	if err != nil {
-		return "", fmt.Errorf("read the link: %w", err)
+		return target{}, "", err
 	}
-	line, _, _ := strings.Cut(string(data), "\n")
-	if line = strings.TrimSpace(line); line == "" {
-		return "", usageError{errors.New("standard input has no key or link in its first line")}
-	}
-	return line, nil
-}
-
-func isTerminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// leadsSomewhere refuses the null device, before it gets what has no copy. It is what a program finds in the place of a
-// standard output that was closed.
-func leadsSomewhere(out io.Writer) error {
-	f, ok := out.(*os.File)
-	if !ok {
-		return nil
-	}
-	here, err := f.Stat()
-	if err != nil {
-		return usageError{errors.New("standard output is closed; nothing was done")}
-	}
-	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(here, null) {
-		return usageError{fmt.Errorf("standard output is closed, or %s; nothing was done", os.DevNull)}
-	}
-	return nil
-}
-
-// printOnce prints the text of a value of which there is no copy. If that fails it keeps the value in a file.
-func printOnce(out io.Writer, what string, value onetime.Sensitive, text string) error {
-	_, err := io.WriteString(out, text)
-	if err == nil {
-		return nil
-	}
-	name, saveErr := save(value)
-	if saveErr != nil {
-		return fmt.Errorf("%s was neither printed (%w) nor kept (%w), and is lost", what, err, saveErr)
-	}
-	return fmt.Errorf("%s could not be printed and is kept in %s: %w", what, name, err)
-}
-
-// save writes a value to a new file that only its owner can read.
-func save(value onetime.Sensitive) (name string, err error) {
-	f, err := os.CreateTemp("", "onetime-*") // of mode 0600
-	if err != nil {
-		return "", err
-	}
-	_, err = f.WriteString(value.Expose())
-	return f.Name(), errors.Join(err, f.Sync(), f.Close())
+	t, err := k.read(cmd.Context(), argument, cmd.InOrStdin())
+	return t, passphrase, err
 }

@@ -1,25 +1,14 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/onetime-go/onetime"
-	"github.com/onetime-go/onetime/contract"
-	"github.com/onetime-go/onetime/server/vault"
 )
 
-func newShare() *cobra.Command {
-	var r remote
-	var ttl string
+func newShare(r *remote) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "share",
 		Short: "Share what comes from standard input, and print its link",
@@ -27,73 +16,132 @@ func newShare() *cobra.Command {
 
 	pg_dump db | gzip | base64 | onetime share --ttl 90m
 
-What is shared is text. Encode other data, with base64 for example.`,
+What is shared is text. Encode other data, with base64 for example.
+
+The key of the receipt, with which you see whether the secret was read, and burn it unread,
+is shown on a terminal, and is metadata_key in the other formats. Keep it to yourself.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return share(cmd, r, ttl) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return r.share(cmd) },
 	}
-	r.addFlags(cmd)
-	cmd.Flags().StringVar(&ttl, "ttl", "", "how long the secret may stay unread, such as 90m, 12h or 7d (default: the server's)")
+	r.addFlags(cmd.Flags())
+	r.addPassphraseFlags(cmd.Flags())
+	r.addShareFlags(cmd.Flags())
 	return cmd
 }
 
-func share(cmd *cobra.Command, r remote, ttl string) error {
-	lifetime, err := parseTTL(ttl)
+func (r *remote) share(cmd *cobra.Command) error {
+	passphrase, err := r.passphrase.read(cmd, true, "the secret")
 	if err != nil {
 		return err
 	}
-	passphrase, err := r.passphrase()
+	s, err := r.session(cmd, "")
 	if err != nil {
 		return err
 	}
-	secret, err := readSecret(cmd.InOrStdin())
+	secret, err := readSecret(cmd)
 	if err != nil {
 		return err
 	}
-	c, err := r.client("")
-	if err != nil {
-		return err
+	receipt, err := s.Share(s.ctx, onetime.ShareRequest{
+		Secret:      secret,
+		TTL:         time.Duration(r.terms.ttl),
+		Passphrase:  passphrase,
+		Recipients:  r.terms.recipients,
+		ShareDomain: r.terms.shareDomain,
+	})
+	if err == nil && receipt.SecretKey == "" {
+		err = lacks("v1_share", "secret_key")
 	}
-	receipt, err := c.Share(cmd.Context(), onetime.ShareRequest{Secret: secret, TTL: lifetime, Passphrase: passphrase})
-	if err != nil {
-		return err
+	if err == nil {
+		err = r.printNew(s, receipt, "the link")
 	}
-	if receipt.SecretKey == "" { // which the contract does not forbid
-		return &contract.Violation{Direction: contract.Response, Operation: "v1_share", Status: http.StatusOK,
-			Pointer: "/secret_key", Rule: "required", Want: "is required"}
-	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), c.SecretURL(receipt.SecretKey).Expose())
-	return err
+	return s.verdict(err)
 }
 
-// readSecret reads all there is, up to what any server takes.
-func readSecret(in io.Reader) (onetime.Sensitive, error) {
-	data, err := io.ReadAll(io.LimitReader(in, vault.MostMaxSecret+1))
+func newGenerate(r *remote) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "generate",
+		Short: "Have the server make a random secret, and print it and its link",
+		Long: `Have the server make a random secret, and print it and its link: the secret in the first
+line, the link in the second.
+
+	{ read -r password; read -r link; } < <(onetime generate)
+
+The server knows the secret until it is revealed. If it cannot be printed, it is kept in a
+temporary file that only you can read.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return r.generate(cmd) },
+	}
+	r.addFlags(cmd.Flags())
+	r.addPassphraseFlags(cmd.Flags())
+	r.addShareFlags(cmd.Flags())
+	return cmd
+}
+
+func (r *remote) generate(cmd *cobra.Command) error {
+	passphrase, err := r.passphrase.read(cmd, true, "")
+	if err != nil {
+		return err
+	}
+	s, err := r.session(cmd, "")
+	if err != nil {
+		return err
+	}
+	if err := leadsSomewhere(cmd.OutOrStdout()); err != nil {
+		return err
+	}
+	receipt, err := s.Generate(s.ctx, onetime.GenerateRequest{
+		TTL:         time.Duration(r.terms.ttl),
+		Passphrase:  passphrase,
+		Recipients:  r.terms.recipients,
+		ShareDomain: r.terms.shareDomain,
+	})
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("read the secret: %w", err)
-	case len(data) == 0:
-		return "", usageError{errors.New("standard input is empty: there is nothing to share")}
-	case len(data) > vault.MostMaxSecret:
-		return "", usageError{errors.New("standard input is longer than a secret can be, 1 MiB")}
-	case !utf8.Valid(data):
-		return "", usageError{errors.New("standard input is not text (UTF-8): encode it, with base64 for example")}
+		return keepAnswer(s.verdict(err))
+	case receipt.SecretKey == "":
+		return s.verdict(lacks("v1_generate", "secret_key"))
+	case receipt.Value == "":
+		return s.verdict(lacks("v1_generate", "value"))
 	}
-	return onetime.Sensitive(data), nil
+	return s.verdict(r.printNew(s, receipt, "the secret"))
 }
 
-// parseTTL reads durations as time.ParseDuration does, and days: 7d.
-func parseTTL(text string) (time.Duration, error) {
-	if text == "" {
-		return 0, nil
+// printNew prints what is known of a new secret only now.
+func (r *remote) printNew(s *session, receipt onetime.Receipt, what string) error {
+	out := s.cmd.OutOrStdout()
+	link := s.link(receipt)
+	text := link.Expose() + "\n"
+	if receipt.Value != "" {
+		value := receipt.Value.Expose()
+		if isTerminal(out) {
+			value = legible(value)
+		}
+		text = value + "\n" + text
 	}
-	d, err := time.ParseDuration(text)
-	if days, found := strings.CutSuffix(text, "d"); found {
-		var n uint64
-		n, err = strconv.ParseUint(days, 10, 16) // 179 years
-		d = time.Duration(n) * 24 * time.Hour
+	rendered, err := r.output.render(fieldsOf(receipt, link), text)
+	if err != nil {
+		return err
 	}
-	if err != nil || d <= 0 {
-		return 0, usageError{errors.New("--ttl is a time such as 90m, 12h or 7d")}
+	if err := printOnce(out, what, onetime.Sensitive(rendered), rendered); err != nil {
+		return err
 	}
-	return d, nil
+	if asked := time.Duration(r.terms.ttl); receipt.TTL > 0 && receipt.TTL < asked {
+		hint(s.cmd, "the server keeps it for %s, not for %s", lifetimeText(receipt.TTL), lifetimeText(asked))
+	}
+	if isTerminal(s.cmd.ErrOrStderr()) && r.output == textFormat {
+		hint(s.cmd, "the key of its receipt, for onetime receipt and onetime burn: %s", receipt.Key.Expose())
+	}
+	return nil
+}
+
+// link returns the link of a secret, on the custom domain that the server has granted it.
+func (s *session) link(receipt onetime.Receipt) onetime.Sensitive {
+	switch {
+	case receipt.SecretKey == "":
+		return ""
+	case receipt.ShareDomain != "":
+		return onetime.Sensitive("https://" + receipt.ShareDomain + "/secret/" + receipt.SecretKey.Expose())
+	}
+	return s.SecretURL(receipt.SecretKey)
 }
