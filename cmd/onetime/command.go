@@ -22,7 +22,7 @@ func execute(ctx context.Context, root *cobra.Command) int {
 }
 
 func newCommand() *cobra.Command {
-	r := new(remote)
+	r := newRemote()
 	cmd := &cobra.Command{
 		Use:              "onetime",
 		Short:            "Share secrets that are revealed once, and serve them",
@@ -34,7 +34,7 @@ func newCommand() *cobra.Command {
 		Args:             noArgs,
 		RunE:             func(cmd *cobra.Command, _ []string) error { return shareOrHelp(cmd, r) },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return misplaced(cmd)
+			return takeOver(cmd)
 		},
 	}
 	cmd.SetVersionTemplate("onetime {{.Version}}\n")
@@ -47,7 +47,47 @@ func newCommand() *cobra.Command {
 	addAll(cmd, callGroup, newShare(r), newGenerate(r), newReveal(r), newReceipt(r), newBurn(r), newRecent(r), newStatus(r))
 	addAll(cmd, serveGroup, newServe(), newAccount(), newKeys(), newBackup())
 	cmd.AddCommand(newMan())
+	cmd.SetHelpCommand(newHelp())
+	cmd.InitDefaultCompletionCmd()
+	tidyCompletion(cmd)
 	return cmd
+}
+
+// newHelp is cobra's, but does not repeat an argument.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]...",
+		Short: "Print the help of a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, err := named(cmd, args)
+			if err != nil {
+				return err
+			}
+			return of.Help()
+		},
+	}
+}
+
+// named returns the command that arguments name.
+func named(cmd *cobra.Command, args []string) (*cobra.Command, error) {
+	of, rest, err := cmd.Root().Find(args)
+	if err != nil || len(rest) > 0 {
+		return nil, usageError{fmt.Errorf("%s takes the name of a command", cmd.CommandPath())}
+	}
+	return of, nil
+}
+
+// tidyCompletion has cobra's own command refuse wrong arguments as the others do.
+func tidyCompletion(root *cobra.Command) {
+	completion, _, err := root.Find([]string{"completion"})
+	if err != nil {
+		return
+	}
+	completion.Args = noArgs
+	completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	for _, shell := range completion.Commands() {
+		shell.Args = noArgs
+	}
 }
 
 const (
@@ -70,15 +110,22 @@ func shareOrHelp(cmd *cobra.Command, r *remote) error {
 	return r.share(cmd)
 }
 
-// misplaced refuses a flag that stands in front of a command that does not have it: it would do nothing.
-func misplaced(cmd *cobra.Command) (err error) {
+// takeOver sees to flags in front of a command: they are the command's own, or else refused, since they would do nothing.
+func takeOver(cmd *cobra.Command) (err error) {
 	root := cmd.Root()
 	if cmd == root {
 		return nil
 	}
-	root.Flags().Visit(func(flag *pflag.Flag) {
-		if err == nil && cmd.Flags().Lookup(flag.Name) == nil {
+	root.Flags().VisitAll(func(flag *pflag.Flag) {
+		if !flag.Changed {
+			return
+		}
+		own := cmd.Flags().Lookup(flag.Name)
+		if own == nil && err == nil {
 			err = usageError{fmt.Errorf("%s has no flag --%s", cmd.CommandPath(), flag.Name)}
+		}
+		if own != nil {
+			own.Changed = true // its variable is the same
 		}
 	})
 	return err

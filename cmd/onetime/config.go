@@ -43,6 +43,11 @@ func environmentName(name string) string {
 	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
+// settingName is the setting whose environment variable has a name.
+func settingName(variable string) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(variable, environmentPrefix), "_", "-"))
+}
+
 // shown is the value as it may be shown to everybody.
 func (s *setting) shown() string {
 	if s.mask == nil {
@@ -134,8 +139,13 @@ func (s *setting) set(text, from string, wrong *configError) {
 	s.from = from
 }
 
-// notSettings are the variables of the other commands.
-var notSettings = []string{"ONETIME_HOST", "ONETIME_CUSTID", "ONETIME_APIKEY", "ONETIME_PASSPHRASE", "ONETIME_CONFIG", "ONETIME_SOAK"}
+// notSettings are variables that are in no table.
+var notSettings = []string{"ONETIME_PASSPHRASE", "ONETIME_CONFIG", "ONETIME_SOAK"}
+
+// isElsewhere tells whether a name is in the table of other commands, which may have the same file and environment.
+func isElsewhere(name string) bool {
+	return newRemote().table.find(name) != nil || new(settings).table().find(name) != nil
+}
 
 // readEnvironment takes what the environment sets. An empty variable sets nothing.
 func (t table) readEnvironment(environment []string, wrong *configError) (unknown []string) {
@@ -146,8 +156,9 @@ func (t table) readEnvironment(environment []string, wrong *configError) (unknow
 		}
 		i := slices.IndexFunc(t, func(s *setting) bool { return s.environmentName() == name })
 		switch {
-		case i < 0:
+		case i < 0 && !isElsewhere(settingName(name)):
 			unknown = append(unknown, name)
+		case i < 0:
 		case text != "":
 			t[i].set(text, name, wrong)
 		}
@@ -183,6 +194,7 @@ func (t table) readFile(path string, wrong *configError) {
 		s := t.find(key.Value)
 		text, ok := textOf(node)
 		switch {
+		case s == nil && isElsewhere(key.Value):
 		case s == nil:
 			wrong.add("%s: there is no setting %q", at, legible(key.Value))
 		case seen[key.Value]:
@@ -302,7 +314,14 @@ func (v *value) Set(text string) error {
 }
 
 func (v *value) String() string { return v.text }
-func (v *value) Type() string   { return v.noun }
+
+// Type is the noun, or what pflag calls a flag that needs no value.
+func (v *value) Type() string {
+	if v.isSwitch {
+		return "bool"
+	}
+	return v.noun
+}
 
 // tag is the type of the value in YAML, where a switch and a number need no quotes.
 func (v *value) tag() string {

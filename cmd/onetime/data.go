@@ -68,6 +68,22 @@ func userDataFolder() (string, error) {
 	return filepath.Join(home, ".local", "share"), err
 }
 
+// configFile returns the configuration file that is named, by a flag or ONETIME_CONFIG, or else the user's, if there is one.
+func configFile(named string) string {
+	if file := cmp.Or(named, os.Getenv("ONETIME_CONFIG")); file != "" {
+		return file
+	}
+	folder, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	file := filepath.Join(folder, "onetime", "config.yaml")
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return file
+}
+
 // withVault opens the vault of a data folder for as long as do runs. It makes none.
 func withVault(ctx context.Context, data string, do func(string, *vault.Vault, *sqlitestore.Store) error) error {
 	folder, err := folderWithDatabase(data)

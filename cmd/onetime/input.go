@@ -66,23 +66,30 @@ type passphraseSource struct {
 	ask  bool
 }
 
-// read returns the passphrase, or none. stdinTaken says what standard input is already, if it is.
-func (p passphraseSource) read(cmd *cobra.Command, forNew bool, stdinTaken string) (onetime.Sensitive, error) {
-	text, err := p.text(cmd, forNew, stdinTaken)
+// check refuses what cannot be, before anything is read. stdinTaken says what standard input is already, if it is.
+func (p passphraseSource) check(stdinTaken string) error {
+	switch {
+	case p.ask && p.file != "":
+		return usageError{errors.New("give --ask-passphrase or --passphrase-file, not both")}
+	case p.file == "-" && stdinTaken != "":
+		return usageError{fmt.Errorf("standard input is %s already: the passphrase has to come from elsewhere", stdinTaken)}
+	}
+	return nil
+}
+
+// read returns the passphrase, or none. One for a new secret is asked for twice.
+func (p passphraseSource) read(cmd *cobra.Command, forNew bool) (onetime.Sensitive, error) {
+	text, err := p.text(cmd, forNew)
 	if err == nil && !utf8.ValidString(text.Expose()) {
 		err = usageError{errors.New("the passphrase is not text (UTF-8)")}
 	}
 	return text, err
 }
 
-func (p passphraseSource) text(cmd *cobra.Command, forNew bool, stdinTaken string) (onetime.Sensitive, error) {
+func (p passphraseSource) text(cmd *cobra.Command, forNew bool) (onetime.Sensitive, error) {
 	switch {
-	case p.ask && p.file != "":
-		return "", usageError{errors.New("give --ask-passphrase or --passphrase-file, not both")}
-	case p.ask:
+	case p.ask, p.file == "-" && isTerminal(cmd.InOrStdin()): // where it would be shown
 		return askPassphrase(cmd.Context(), forNew)
-	case p.file == "-" && stdinTaken != "":
-		return "", usageError{fmt.Errorf("standard input is %s already: the passphrase has to come from elsewhere", stdinTaken)}
 	case p.file != "":
 		return passphraseFrom(cmd, p.file)
 	}

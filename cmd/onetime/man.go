@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,9 +25,9 @@ With --folder the pages of all commands are written there, for man to find.`,
 			if folder != "" {
 				return writePages(cmd.Root(), folder)
 			}
-			of, rest, err := cmd.Root().Find(args)
-			if err != nil || len(rest) > 0 {
-				return usageError{fmt.Errorf("%s takes the name of a command", cmd.CommandPath())}
+			of, err := named(cmd, args)
+			if err != nil {
+				return err
 			}
 			page, err := manualPage(of)
 			if err != nil {

@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +34,14 @@ func TestMain(m *testing.M) {
 //	exits CODE ARG...     run onetime ARG..., which must exit with CODE; stdin is as "stdin" has set it
 //	mode PERM FILE...     fail unless the files have this mode
 //	answering NAME FILE   start a server that answers everything with the file, as JSON, and set $NAME to its URL
+//	recording NAME FILE   start a server that writes requests to a file and answers them with {}, and set $NAME to its URL
 //	line NAME FILE        set $NAME to the only line of a file
+//	field NAME FIELD FILE set $NAME to a field of a JSON object in a file
+//	standin NAME KIND URL start a server in front of the one at $URL that answers as others do: public, as the public
+//	                      service, or v0.23, as its older software; and set $NAME to its URL
+//	terminal [-in FILE] [-out FILE] DIALOG CODE ARG...
+//	                      run onetime ARG... on a terminal, on which somebody does what the file DIALOG says (see
+//	                      terminal.hold); it must exit with CODE. The file terminal is then what was shown
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -46,7 +55,8 @@ func TestScripts(t *testing.T) {
 			return errors.Join(os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700), os.MkdirAll(filepath.Join(env.WorkDir, "tmp"), 0o700))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": cmdServe, "stop": cmdStop, "exits": cmdExits, "mode": cmdMode, "answering": cmdAnswering, "line": cmdLine,
+			"serve": cmdServe, "stop": cmdStop, "exits": cmdExits, "mode": cmdMode, "answering": cmdAnswering, "recording": cmdRecording, "line": cmdLine,
+			"field": cmdField, "standin": cmdStandin, "terminal": cmdTerminal,
 		},
 	})
 }
@@ -77,13 +87,17 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	err := ts.Exec("onetime", args[1:]...)
 	code := "0"
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		code = regexp.MustCompile(`\d+$`).FindString(exit.Error())
+		code = exitCode(exit)
 	} else if err != nil {
 		ts.Fatalf("exits: %v", err)
 	}
 	if (code == args[0]) == neg {
 		ts.Fatalf("it exits with %s", code)
 	}
+}
+
+func exitCode(exit *exec.ExitError) string {
+	return regexp.MustCompile(`\d+$`).FindString(exit.Error())
 }
 
 func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
@@ -106,12 +120,46 @@ func cmdAnswering(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], s.URL)
 }
 
+func cmdRecording(ts *testscript.TestScript, neg bool, args []string) {
+	f, err := os.Create(ts.MkAbs(args[1]))
+	ts.Check(err)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		request, _ := httputil.DumpRequest(r, true)
+		_, _ = f.Write(append(request, '\n'))
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, "{}")
+	}))
+	ts.Defer(func() { s.Close(); f.Close() })
+	ts.Setenv(args[0], s.URL)
+}
+
 func cmdLine(ts *testscript.TestScript, neg bool, args []string) {
 	line, ok := strings.CutSuffix(ts.ReadFile(args[1]), "\n")
 	if !ok || line == "" || strings.Contains(line, "\n") {
 		ts.Fatalf("%s is not one line: %q", args[1], line)
 	}
 	ts.Setenv(args[0], line)
+}
+
+func cmdField(ts *testscript.TestScript, neg bool, args []string) {
+	var fields map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[2])), &fields))
+	text, ok := fields[args[1]].(string)
+	if !ok {
+		ts.Fatalf("%s has no text %s", args[2], args[1])
+	}
+	ts.Setenv(args[0], text)
+}
+
+// commandEnvironment is what a command finds that is run by a script, as exec has it.
+func commandEnvironment(ts *testscript.TestScript) (all []string) {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GORACE", "GOCOVERDIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "NO_COLOR", "ONETIME_HOST",
+		"ONETIME_CUSTID", "ONETIME_APIKEY", "ONETIME_PASSPHRASE", "ONETIME_CONFIG"} {
+		if value := ts.Getenv(name); value != "" {
+			all = append(all, name+"="+value)
+		}
+	}
+	return all
 }
 
 func environment(ts *testscript.TestScript) []string {

@@ -12,7 +12,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/onetime-go/onetime"
@@ -27,32 +26,14 @@ const (
 	yamlFormat format = "yaml"
 )
 
-// Set, String and Type make it a pflag.Value.
-
-func (f *format) Set(text string) error {
-	switch text {
+func parseFormat(text string) (format, error) {
+	switch f := format(text); f {
+	case textFormat, jsonFormat, yamlFormat:
+		return f, nil
 	case "string": // as the official command calls it
-		text = string(textFormat)
-	case string(textFormat), string(jsonFormat), string(yamlFormat):
-	default:
-		return errors.ErrUnsupported
+		return textFormat, nil
 	}
-	*f = format(text)
-	return nil
-}
-
-func (f *format) String() string { return string(*f) }
-func (*format) Type() string     { return "FORMAT" }
-func (*format) mistake() error   { return errors.New("is text, json or yaml") }
-
-// addFlags adds --output, and what the official command calls it.
-func (f *format) addFlags(flags *pflag.FlagSet) {
-	*f = textFormat
-	flags.VarP(f, "output", "o", "`FORMAT` of standard output: text, json or yaml")
-	flags.VarP(f, "format", "f", "the same as --output")
-	flags.BoolFuncP("json", "j", "the same as --output json", func(string) error { return f.Set("json") })
-	flags.BoolFuncP("yaml", "y", "the same as --output yaml", func(string) error { return f.Set("yaml") })
-	_ = flags.MarkHidden("format")
+	return "", errors.ErrUnsupported
 }
 
 // render writes a value in the format, or else the text.

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onetime-go/onetime"
+	"github.com/onetime-go/onetime/client"
 )
 
 func newReceipt(r *remote) *cobra.Command {
@@ -26,15 +27,15 @@ the link of a secret that is still to be read.`,
 }
 
 func (r *remote) receipt(cmd *cobra.Command, argument string) error {
-	t, err := receiptKind.read(cmd.Context(), argument, cmd.InOrStdin())
+	link, err := readLink(cmd, client.ReceiptPage, argument)
 	if err != nil {
 		return err
 	}
-	s, err := r.session(cmd, t.base)
+	s, err := r.session(cmd, link.BaseURL)
 	if err != nil {
 		return err
 	}
-	receipt, err := s.Receipt(s.ctx, t.key)
+	receipt, err := s.Receipt(s.ctx, link.Key)
 	if err == nil {
 		err = r.print(cmd, fieldsOf(receipt, s.link(receipt)), columns(cmd.OutOrStdout(), nil, receiptRows(receipt)))
 	}
@@ -56,15 +57,11 @@ receipt does. A secret with a passphrase is burned with that passphrase only.`,
 }
 
 func (r *remote) burn(cmd *cobra.Command, argument string) error {
-	t, passphrase, err := r.opening(cmd, receiptKind, argument)
+	s, link, passphrase, err := r.opening(cmd, client.ReceiptPage, argument)
 	if err != nil {
 		return err
 	}
-	s, err := r.session(cmd, t.base)
-	if err != nil {
-		return err
-	}
-	burned, err := s.Burn(s.ctx, onetime.BurnRequest{Key: t.key, Passphrase: passphrase})
+	burned, err := s.Burn(s.ctx, onetime.BurnRequest{Key: link.Key, Passphrase: passphrase})
 	if err == nil {
 		fields := fieldsOf(burned.Receipt, "")
 		fields.ShortKey = burned.ShortKey.Expose()

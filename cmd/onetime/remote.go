@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,14 +27,22 @@ const defaultHost = "http://127.0.0.1:3000"
 // remote is what the commands that call a server have in common. They share one, since the official command takes most
 // flags in front of its verbs too.
 type remote struct {
-	host      string
-	custid    string
-	plainHTTP bool
-	check     checkMode
+	connection
+	table  table // of what the connection is, and the output
+	config string
+	output format
 
 	passphrase passphraseSource
-	output     format
 	terms      terms
+}
+
+// A connection is what the settings say of the server and the caller.
+type connection struct {
+	host      string
+	custid    string
+	apikey    string
+	plainHTTP bool
+	check     checkMode
 }
 
 // terms are the flags of share and generate.
@@ -40,14 +52,42 @@ type terms struct {
 	shareDomain string
 }
 
+func newRemote() *remote {
+	r := new(remote)
+	r.table = table{
+		{name: "host", value: textValue(&r.host, "", "URL"),
+			usage: "URL of the server, or a region of the public service: " + strings.Join(slices.Sorted(maps.Keys(regions)), ", ") + " (default: " + defaultHost + ")"},
+		{name: "custid", value: textValue(&r.custid, "", "EMAIL"), usage: "e-mail address of your account"},
+		{name: "apikey", value: textValue(&r.apikey, "", "TOKEN"), mask: func(text string) string { return onetime.Sensitive(text).String() }},
+		{name: "plain-http", value: switchValue(&r.plainHTTP, false),
+			usage: "allow http:// to another machine, which shows secrets to whoever is on the way"},
+		{name: "check", value: newValue(&r.check, string(enforce), "HOW", "enforce, report or off", parseCheckMode),
+			usage: "what an answer against the contract is: an error (enforce), a warning (report), nothing (off)"},
+		{name: "output", value: newValue(&r.output, string(textFormat), "FORMAT", "text, json or yaml", parseFormat),
+			usage: "format of standard output: text, json or yaml"},
+	}
+	return r
+}
+
+// shorthands are the letters that flags have, most of them in the official command too.
+var shorthands = map[string]string{"host": "H", "custid": "c", "output": "o"}
+
 func (r *remote) addFlags(flags *pflag.FlagSet) {
-	flags.StringVarP(&r.host, "host", "H", "", "`URL` of the server, or a region of the public service: "+strings.Join(regionNames(), ", "))
-	flags.StringVarP(&r.custid, "custid", "c", "", "`EMAIL` address of the account, whose token is in ONETIME_APIKEY")
-	flags.BoolVar(&r.plainHTTP, "plain-http", false, "allow http:// to another machine, which shows secrets to whoever is on the way")
-	r.check = enforce
-	flags.Var(&r.check, "check", "`HOW` to judge answers by the contract: enforce, report (warn only) or off")
-	r.output.addFlags(flags)
-	addRefused(flags, "apikey", "k", "a token is never an argument, where others would see it: set ONETIME_APIKEY, or write apikey into the configuration file")
+	for _, s := range r.table {
+		if s.name == "apikey" {
+			addRefused(flags, s.name, "k", "a token is never an argument, where others would see it: set ONETIME_APIKEY, or write apikey into the configuration file")
+			continue
+		}
+		flag := flags.VarPF(s.value, s.name, shorthands[s.name], s.usage)
+		if s.value.isSwitch {
+			flag.NoOptDefVal = "true"
+		}
+	}
+	flags.BoolFuncP("json", "j", "the same as --output json", func(string) error { return flags.Set("output", "json") })
+	flags.BoolFuncP("yaml", "y", "the same as --output yaml", func(string) error { return flags.Set("output", "yaml") })
+	flags.FuncP("format", "f", "the same as --output", func(text string) error { return flags.Set("output", text) })
+	_ = flags.MarkHidden("format")
+	flags.StringVar(&r.config, "config", "", "configuration `FILE` (default: ONETIME_CONFIG, or onetime/config.yaml in your folder for configuration)")
 }
 
 func (r *remote) addPassphraseFlags(flags *pflag.FlagSet) {
@@ -57,7 +97,7 @@ func (r *remote) addPassphraseFlags(flags *pflag.FlagSet) {
 }
 
 func (r *remote) addShareFlags(flags *pflag.FlagSet) {
-	flags.VarP(&r.terms.ttl, "ttl", "t", "`TIME` that the secret may stay unread, such as 90m, 12h, 7d or 2w, or a number of seconds")
+	flags.VarP(&r.terms.ttl, "ttl", "t", "how long the secret may stay unread: 90m, 12h, 7d, 2w, or a number of seconds (default: the server's)")
 	flags.StringSliceVarP(&r.terms.recipients, "recipient", "r", nil, "`EMAIL` addresses to send the link to, which takes an account")
 	flags.StringVar(&r.terms.shareDomain, "share-domain", "", "custom `DOMAIN` of the link")
 }
@@ -70,6 +110,8 @@ func addRefused(flags *pflag.FlagSet, name, shorthand, why string) {
 	flags.VarP(&value, name, shorthand, why)
 	_ = flags.MarkHidden(name)
 }
+
+// Set, String and Type make it a pflag.Value.
 
 func (*refused) Set(string) error { return errors.ErrUnsupported }
 func (*refused) String() string   { return "" }
@@ -85,20 +127,33 @@ const (
 	off     checkMode = "off"     // it is nothing
 )
 
-// Set, String and Type make it a pflag.Value.
-
-func (m *checkMode) Set(text string) error {
+func parseCheckMode(text string) (checkMode, error) {
 	switch mode := checkMode(text); mode {
 	case enforce, report, off:
-		*m = mode
-		return nil
+		return mode, nil
 	}
-	return errors.ErrUnsupported
+	return "", errors.ErrUnsupported
 }
 
-func (m *checkMode) String() string { return string(*m) }
-func (*checkMode) Type() string     { return "HOW" }
-func (*checkMode) mistake() error   { return errors.New("is enforce, report or off") }
+// settle takes the settings from the environment and the configuration file, where no flag has them.
+func (r *remote) settle(cmd *cobra.Command) error {
+	file := configFile(r.config)
+	if _, err := r.table.load(cmd.Flags(), file, os.Environ()); err != nil {
+		return err
+	}
+	r.host = hostURL(cmp.Or(r.host, defaultHost))
+	if file == "" || !strings.HasPrefix(r.table.find("apikey").from, file) {
+		return nil
+	}
+	// The token of the file is for the server of the file, wherever another setting leads.
+	inFile := newRemote()
+	inFile.table.readFile(file, new(configError))
+	if !sameServer(hostURL(cmp.Or(inFile.host, defaultHost)), r.host) {
+		hint(cmd, "the account of the configuration file is for another server, and is left out")
+		r.custid, r.apikey = "", ""
+	}
+	return nil
+}
 
 // A session is what one command has to do with a server.
 type session struct {
@@ -108,31 +163,34 @@ type session struct {
 	stop  context.CancelFunc
 	check checkMode
 
-	host    string // URL of the server
-	account string // empty for an anonymous caller
+	host    string          // URL of the server
+	account string          // e-mail address, empty for an anonymous caller
+	options []client.Option // but for the account
 	broken  *contract.Violation
 }
 
 // session returns one with the server of a link, or of the settings if base is empty. The caller closes it.
 func (r *remote) session(cmd *cobra.Command, base string) (*session, error) {
-	host := hostURL(cmp.Or(r.host, os.Getenv("ONETIME_HOST"), defaultHost))
-	custid, apikey := cmp.Or(r.custid, os.Getenv("ONETIME_CUSTID")), onetime.Sensitive(os.Getenv("ONETIME_APIKEY"))
+	if err := r.settle(cmd); err != nil {
+		return nil, err
+	}
+	host, custid, apikey := r.host, r.custid, onetime.Sensitive(r.apikey)
 	if base != "" && !sameServer(base, host) { // a link may lead anywhere
 		host, custid, apikey = base, "", ""
 	}
 	s := &session{cmd: cmd, check: r.check, host: host, account: custid}
-	options := []client.Option{client.WithReport(s.note)}
-	if custid != "" || apikey != "" {
-		options = append(options, client.WithAccount(custid, apikey))
-	}
+	s.options = []client.Option{client.WithReport(s.note)}
 	if r.plainHTTP {
-		options = append(options, client.WithPlainHTTP())
+		s.options = append(s.options, client.WithPlainHTTP())
 	}
-	c, err := client.New(host, options...)
-	if err != nil {
+	var account []client.Option
+	if custid != "" || apikey != "" {
+		account = append(account, client.WithAccount(custid, apikey))
+	}
+	var err error
+	if s.Client, err = client.New(host, slices.Concat(s.options, account)...); err != nil {
 		return nil, usageError{err}
 	}
-	s.Client = c
 	s.ctx, s.stop = context.WithCancel(cmd.Context())
 	return s, nil
 }
@@ -156,7 +214,9 @@ func (s *session) verdict(err error) error {
 		return err
 	case s.broken.Direction == contract.Request: // the rest comes of its not being sent
 		return s.broken
-	case s.check == enforce && (err == nil || errors.As(err, &unreadable)):
+	case s.check == enforce && err == nil:
+		return fmt.Errorf("%w; what could be read was printed", s.broken)
+	case s.check == enforce && errors.As(err, &unreadable):
 		return s.broken
 	case s.check == enforce:
 		return errors.Join(err, s.broken)
@@ -169,12 +229,10 @@ func (s *session) verdict(err error) error {
 // regions are those of the public service, by name.
 var regions = map[string]string{"ca": client.CA, "eu": client.EU, "nz": client.NZ, "uk": client.UK, "us": client.US}
 
-func regionNames() []string { return []string{"ca", "eu", "nz", "uk", "us"} }
-
 // hostURL returns the URL of a server that is named by its region, its host or its URL.
 func hostURL(name string) string {
-	if url, known := regions[strings.ToLower(name)]; known {
-		return url
+	if region, known := regions[strings.ToLower(name)]; known {
+		return region
 	}
 	if !strings.Contains(name, "://") {
 		return "https://" + name
@@ -198,4 +256,25 @@ func (r *remote) print(cmd *cobra.Command, value any, text string) error {
 		return fmt.Errorf("print the answer: %w", err)
 	}
 	return nil
+}
+
+// sameServer tells whether two base URLs lead to the same server.
+func sameServer(a, b string) bool {
+	one, err := url.Parse(a)
+	other, otherErr := url.Parse(b)
+	return err == nil && otherErr == nil && one.Scheme == other.Scheme && address(one) == address(other) && basePath(one) == basePath(other)
+}
+
+func address(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = u.Scheme // which has a port of its own
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// basePath is the path below which a server has its API and its pages.
+func basePath(u *url.URL) string {
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	return strings.TrimRight(strings.TrimSuffix(path, "/api"), "/")
 }

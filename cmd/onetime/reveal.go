@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/onetime-go/onetime"
+	"github.com/onetime-go/onetime/client"
 )
 
 func newReveal(r *remote) *cobra.Command {
@@ -35,24 +38,20 @@ type secretFields struct {
 }
 
 func (r *remote) reveal(cmd *cobra.Command, argument string) error {
-	t, passphrase, err := r.opening(cmd, secretKind, argument)
-	if err != nil {
-		return err
-	}
-	s, err := r.session(cmd, t.base)
+	s, link, passphrase, err := r.opening(cmd, client.SecretPage, argument)
 	if err != nil {
 		return err
 	}
 	if err := leadsSomewhere(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	secret, err := s.Reveal(s.ctx, onetime.RevealRequest{Key: t.key, Passphrase: passphrase})
+	secret, err := s.Reveal(s.ctx, onetime.RevealRequest{Key: link.Key, Passphrase: passphrase})
 	if err != nil {
 		return keepAnswer(s.verdict(err))
 	}
 	err = r.printRevealed(cmd, secret)
-	if s.broken != nil && !saysOnly(s.broken.Body(), secret.Value) {
-		return keepAnswer(s.broken) // there may be more in it than was printed
+	if s.broken != nil && !saysOnly(s.broken.Body(), secret.Value) { // there may be more in it than was printed
+		return errors.Join(err, keepAnswer(s.broken))
 	}
 	return s.verdict(err)
 }
@@ -69,16 +68,23 @@ func (r *remote) printRevealed(cmd *cobra.Command, secret onetime.Secret) error 
 	return printOnce(out, "the secret", secret.Value, rendered)
 }
 
-// opening reads what a reveal and a burn need: a key, and perhaps a passphrase.
-func (r *remote) opening(cmd *cobra.Command, k kind, argument string) (target, onetime.Sensitive, error) {
+// opening is what a reveal and a burn need: a server, a key on it, and perhaps a passphrase.
+func (r *remote) opening(cmd *cobra.Command, page, argument string) (*session, client.Link, onetime.Sensitive, error) {
 	taken := ""
 	if argument == "-" {
 		taken = "the key or link"
 	}
-	passphrase, err := r.passphrase.read(cmd, false, taken)
-	if err != nil {
-		return target{}, "", err
+	if err := r.passphrase.check(taken); err != nil {
+		return nil, client.Link{}, "", err
 	}
-	t, err := k.read(cmd.Context(), argument, cmd.InOrStdin())
-	return t, passphrase, err
+	link, err := readLink(cmd, page, argument)
+	if err != nil {
+		return nil, link, "", err
+	}
+	s, err := r.session(cmd, link.BaseURL)
+	if err != nil {
+		return nil, link, "", err
+	}
+	passphrase, err := r.passphrase.read(cmd, false)
+	return s, link, passphrase, err
 }

@@ -30,11 +30,14 @@ is shown on a terminal, and is metadata_key in the other formats. Keep it to you
 }
 
 func (r *remote) share(cmd *cobra.Command) error {
-	passphrase, err := r.passphrase.read(cmd, true, "the secret")
-	if err != nil {
+	if err := r.passphrase.check("the secret"); err != nil {
 		return err
 	}
 	s, err := r.session(cmd, "")
+	if err != nil {
+		return err
+	}
+	passphrase, err := r.passphrase.read(cmd, true)
 	if err != nil {
 		return err
 	}
@@ -79,11 +82,14 @@ temporary file that only you can read.`,
 }
 
 func (r *remote) generate(cmd *cobra.Command) error {
-	passphrase, err := r.passphrase.read(cmd, true, "")
-	if err != nil {
+	if err := r.passphrase.check(""); err != nil {
 		return err
 	}
 	s, err := r.session(cmd, "")
+	if err != nil {
+		return err
+	}
+	passphrase, err := r.passphrase.read(cmd, true)
 	if err != nil {
 		return err
 	}

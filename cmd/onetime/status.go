@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onetime-go/onetime"
+	"github.com/onetime-go/onetime/client"
 )
 
 func newStatus(r *remote) *cobra.Command {
@@ -36,7 +37,7 @@ func (r *remote) status(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	status, err := s.Status(s.ctx)
+	status, err := s.anonymousStatus()
 	if err != nil {
 		return s.verdict(err)
 	}
@@ -55,6 +56,15 @@ func (r *remote) status(cmd *cobra.Command) error {
 		err = fmt.Errorf("the server says of itself that it is %s", withoutControl(status.Status))
 	}
 	return s.verdict(err)
+}
+
+// anonymousStatus asks without credentials: with wrong ones, a server answers nothing else.
+func (s *session) anonymousStatus() (onetime.Status, error) {
+	c, err := client.New(s.host, s.options...)
+	if err != nil {
+		return onetime.Status{}, usageError{err}
+	}
+	return c.Status(s.ctx)
 }
 
 // authCheck says what the server answers to the credentials.

@@ -100,8 +100,6 @@ func askHidden(ctx context.Context, in, out *os.File, prompt string) (onetime.Se
 	switch {
 	case errors.Is(err, errInterrupted):
 		return "", errors.Join(err, term.Restore(fd, before))
-	case errors.Is(err, io.EOF): // control-D on an empty line
-		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("ask for the passphrase: %w", err)
 	}

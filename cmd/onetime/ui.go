@@ -159,4 +159,3 @@ func after(e *client.Error) string {
 func hint(cmd *cobra.Command, format string, args ...any) {
 	fmt.Fprintf(cmd.ErrOrStderr(), "onetime: %s\n", withoutControl(fmt.Sprintf(format, args...)))
 }
-
