@@ -27,7 +27,7 @@ const defaultHost = "http://127.0.0.1:3000"
 // remote is what the commands that call a server have in common. They share one, since the official command takes most
 // flags in front of its verbs too.
 type remote struct {
-	connection
+	caller
 	table  table // of what the connection is, and the output
 	config string
 	output format
@@ -36,8 +36,8 @@ type remote struct {
 	terms      terms
 }
 
-// A connection is what the settings say of the server and the caller.
-type connection struct {
+// A caller is what the settings say of the server and of who calls it.
+type caller struct {
 	host      string
 	custid    string
 	apikey    string
