@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onetime-go/onetime"
-	"github.com/onetime-go/onetime/server/sqlitestore"
 	"github.com/onetime-go/onetime/server/vault"
 )
 
@@ -24,7 +23,7 @@ func newAccount() *cobra.Command {
 }
 
 func newAccountAdd() *cobra.Command {
-	var data string
+	var at place
 	cmd := &cobra.Command{
 		Use:   "add EMAIL",
 		Short: "Make an account and print its API token, once",
@@ -33,24 +32,20 @@ func newAccountAdd() *cobra.Command {
 The server may run meanwhile. The token is stored nowhere: it opens the account's
 list of receipts, and who loses it loses that list.`,
 		Args: usage(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return addAccount(cmd, data, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return addAccount(cmd, at, args[0]) },
 	}
-	addDataFlag(cmd, &data)
+	addPlaceFlags(cmd, &at)
 	return cmd
 }
 
-func addAccount(cmd *cobra.Command, data, email string) error {
+func addAccount(cmd *cobra.Command, at place, email string) error {
 	if a, err := mail.ParseAddress(email); err != nil || a.Address != email { // before a data folder is made
 		return usageError{errors.New("that is not an e-mail address, such as name@example.com")}
-	}
-	folder, err := dataFolder(data)
-	if err != nil {
-		return err
 	}
 	if err := leadsSomewhere(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	return inFolder(cmd.Context(), folder, func(v *vault.Vault, _ *sqlitestore.Store) error {
+	return at.make(cmd.Context(), func(v *vault.Vault, _ vault.Store) error {
 		token, err := v.AddAccount(cmd.Context(), email)
 		if errors.Is(err, vault.ErrExists) {
 			return usageError{errors.New("there is an account with this e-mail address")}
@@ -71,7 +66,7 @@ func noAccount(err error) error {
 }
 
 func newAccountList() *cobra.Command {
-	var data string
+	var at place
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the accounts: e-mail address and time of creation",
@@ -79,12 +74,12 @@ func newAccountList() *cobra.Command {
 columns are separated by a tab, and there is no heading.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withVault(cmd.Context(), data, func(_ string, v *vault.Vault, _ *sqlitestore.Store) error {
+			return at.with(cmd.Context(), func(v *vault.Vault, _ vault.Store) error {
 				return listAccounts(cmd, v)
 			})
 		},
 	}
-	addDataFlag(cmd, &data)
+	addPlaceFlags(cmd, &at)
 	return cmd
 }
 
@@ -101,7 +96,7 @@ func listAccounts(cmd *cobra.Command, v *vault.Vault) error {
 }
 
 func newAccountRotate() *cobra.Command {
-	var data string
+	var at place
 	var lost bool
 	cmd := &cobra.Command{
 		Use:   "rotate EMAIL",
@@ -112,14 +107,14 @@ The old token comes from ONETIME_APIKEY, and is good for nothing from then on, o
 running server too. The account's list of receipts stays. If the token is lost, --lost
 replaces it all the same; the list, which only the lost token opened, is empty then.`,
 		Args: usage(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return rotateToken(cmd, data, args[0], lost) },
+		RunE: func(cmd *cobra.Command, args []string) error { return rotateToken(cmd, at, args[0], lost) },
 	}
-	addDataFlag(cmd, &data)
+	addPlaceFlags(cmd, &at)
 	cmd.Flags().BoolVar(&lost, "lost", false, "the old token is lost; the list of receipts will be empty")
 	return cmd
 }
 
-func rotateToken(cmd *cobra.Command, data, email string, lost bool) error {
+func rotateToken(cmd *cobra.Command, at place, email string, lost bool) error {
 	old := onetime.Sensitive(os.Getenv("ONETIME_APIKEY"))
 	if !lost && old == "" {
 		return usageError{errors.New("ONETIME_APIKEY is empty: set it to the old token, or give --lost")}
@@ -127,7 +122,7 @@ func rotateToken(cmd *cobra.Command, data, email string, lost bool) error {
 	if err := leadsSomewhere(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	return withVault(cmd.Context(), data, func(_ string, v *vault.Vault, _ *sqlitestore.Store) error {
+	return at.with(cmd.Context(), func(v *vault.Vault, _ vault.Store) error {
 		var token onetime.Sensitive
 		var err error
 		if lost {
@@ -146,7 +141,7 @@ func rotateToken(cmd *cobra.Command, data, email string, lost bool) error {
 }
 
 func newAccountRemove() *cobra.Command {
-	var data string
+	var at place
 	var burn bool
 	cmd := &cobra.Command{
 		Use:   "remove EMAIL",
@@ -156,15 +151,15 @@ func newAccountRemove() *cobra.Command {
 What the account has shared stays, for whoever has the links and receipts. With --burn,
 what nobody has read yet is burned first, and what requests that are under way share.`,
 		Args: usage(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return removeAccount(cmd, data, args[0], burn) },
+		RunE: func(cmd *cobra.Command, args []string) error { return removeAccount(cmd, at, args[0], burn) },
 	}
-	addDataFlag(cmd, &data)
+	addPlaceFlags(cmd, &at)
 	cmd.Flags().BoolVar(&burn, "burn", false, "burn first what the account has shared and nobody has read")
 	return cmd
 }
 
-func removeAccount(cmd *cobra.Command, data, email string, burn bool) error {
-	return withVault(cmd.Context(), data, func(_ string, v *vault.Vault, _ *sqlitestore.Store) error {
+func removeAccount(cmd *cobra.Command, at place, email string, burn bool) error {
+	return at.with(cmd.Context(), func(v *vault.Vault, _ vault.Store) error {
 		if !burn {
 			return noAccount(v.RemoveAccount(cmd.Context(), email))
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 func newBackup() *cobra.Command {
-	var data string
+	var at place
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the database to a new file, while the server runs",
@@ -39,14 +39,18 @@ delete the secrets from the restored copy before the server starts:
 Accounts and receipts stay, and the receipts of what nobody had read say orphaned. Rotate
 the tokens, and remove the accounts, again.`,
 		Args: usage(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return backup(cmd, data, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return backup(cmd, at, args[0]) },
 	}
-	addDataFlag(cmd, &data)
+	addPlaceFlags(cmd, &at)
 	return cmd
 }
 
-func backup(cmd *cobra.Command, data, file string) (err error) {
-	folder, err := folderWithDatabase(data)
+func backup(cmd *cobra.Command, at place, file string) (err error) {
+	if !at.embedded() {
+		return usageError{errors.New("this copies the embedded database; a store of its own is backed up with its own means, which " +
+			"turns back the clock in the same way: see docs/stores.md")}
+	}
+	folder, err := folderWithDatabase(at.data)
 	if err != nil {
 		return err
 	}

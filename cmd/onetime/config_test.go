@@ -57,17 +57,15 @@ func markdown(t table) string {
 	return b.String() + "\n"
 }
 
-// probe is a table of one setting of each kind, and what reads it.
+// probe is a table, and what reads it.
 type probe struct {
 	settings
-	password string
 	table
 }
 
 func newProbe() *probe {
 	p := &probe{}
-	p.table = append(p.settings.table(),
-		&setting{name: "store", value: textValue(&p.password, "", "URL"), mask: withoutPassword})
+	p.table = p.settings.table()
 	return p
 }
 
@@ -193,8 +191,8 @@ func TestPasswords(t *testing.T) {
 		if err := p.print(&shown); err != nil {
 			t.Fatal(err)
 		}
-		if p.password != url {
-			t.Errorf("the store is %q", p.password)
+		if p.store != url {
+			t.Errorf("the store is %q", p.store)
 		}
 		if text := fmt.Sprint(shown.String(), err); strings.Contains(text, "mark-word") || !strings.Contains(text, "redis://user:xxxxx@example.com") {
 			t.Errorf("it shows %s", text)

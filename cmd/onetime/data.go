@@ -2,18 +2,12 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-
-	"github.com/spf13/cobra"
-
-	"github.com/onetime-go/onetime/server/sqlitestore"
-	"github.com/onetime-go/onetime/server/vault"
 )
 
 // The files of a data folder.
@@ -22,11 +16,6 @@ const (
 	keyringFile  = "keyring.json"
 	lockFile     = "serve.lock"
 )
-
-// addDataFlag adds --data.
-func addDataFlag(cmd *cobra.Command, folder *string) {
-	cmd.Flags().StringVar(folder, "data", "", "folder of the database and the keyring (default: ONETIME_DATA, or "+defaultDataHint+")")
-}
 
 const defaultDataHint = "onetime in the user's data folder"
 
@@ -84,25 +73,6 @@ func configFile(named string) string {
 	return file
 }
 
-// withVault opens the vault of a data folder for as long as do runs. It makes none.
-func withVault(ctx context.Context, data string, do func(string, *vault.Vault, *sqlitestore.Store) error) error {
-	folder, err := folderWithDatabase(data)
-	if err != nil {
-		return err
-	}
-	return inFolder(ctx, folder, func(v *vault.Vault, store *sqlitestore.Store) error { return do(folder, v, store) })
-}
-
-// inFolder opens the vault of a folder for as long as do runs, and makes what is missing.
-func inFolder(ctx context.Context, folder string, do func(*vault.Vault, *sqlitestore.Store) error) (err error) {
-	v, store, err := openVault(ctx, folder, vault.Config{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	return do(v, store)
-}
-
 // folderWithDatabase returns the data folder, and refuses one in which no server has been.
 func folderWithDatabase(data string) (string, error) {
 	folder, err := folderOf(data)
@@ -113,26 +83,4 @@ func folderWithDatabase(data string) (string, error) {
 		return "", usageError{fmt.Errorf("there is no database in %s; give the folder of a server with --data", folder)}
 	}
 	return folder, nil
-}
-
-// openVault opens the store and the keyring of a folder, and the vault over them. The caller closes the store.
-func openVault(ctx context.Context, folder string, config vault.Config) (*vault.Vault, *sqlitestore.Store, error) {
-	store, err := sqlitestore.Open(ctx, filepath.Join(folder, databaseFile))
-	if err != nil {
-		return nil, nil, err
-	}
-	v, err := overStore(ctx, folder, store, config)
-	if err != nil {
-		return nil, nil, errors.Join(err, store.Close())
-	}
-	return v, store, nil
-}
-
-func overStore(ctx context.Context, folder string, store *sqlitestore.Store, config vault.Config) (*vault.Vault, error) {
-	keys, err := vault.LoadKeyring(ctx, filepath.Join(folder, keyringFile), store)
-	if err != nil {
-		return nil, err
-	}
-	config.Store, config.Keys = store, keys
-	return vault.New(ctx, config)
 }

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/onetime-go/onetime/server/sqlitestore"
 	"github.com/onetime-go/onetime/server/vault"
 )
 
@@ -28,7 +27,7 @@ it. Servers may run meanwhile, and take up a changed keyring within half a minut
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeysList(), newKeysAdd(), newKeysActivate(), newKeysPrune())
+	cmd.AddCommand(newKeysInit(), newKeysList(), newKeysAdd(), newKeysActivate(), newKeysPrune())
 	return cmd
 }
 
@@ -36,18 +35,60 @@ it. Servers may run meanwhile, and take up a changed keyring within half a minut
 type ring struct {
 	path  string
 	vault *vault.Vault
-	store *sqlitestore.Store
+	store vault.Store
 }
 
-// withRing opens the ring of a data folder for as long as do runs.
-func withRing(ctx context.Context, data string, do func(ring) error) error {
-	return withVault(ctx, data, func(folder string, v *vault.Vault, store *sqlitestore.Store) error {
-		return do(ring{filepath.Join(folder, keyringFile), v, store})
-	})
+// withRing opens the ring of a place for as long as do runs.
+func withRing(ctx context.Context, at place, do func(ring) error) error {
+	path, err := at.keyringPath()
+	if err != nil {
+		return err
+	}
+	return at.with(ctx, func(v *vault.Vault, store vault.Store) error { return do(ring{path, v, store}) })
+}
+
+func newKeysInit() *cobra.Command {
+	var at place
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make the first keyring of a store that servers share, and print the id of its key",
+		Long: `Make the first keyring of a store that servers share, with one active key, and print the
+id of that key alone on standard output. Copy the file to every server before you start
+it. A store that has records gets no new keyring, which would open none of them.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return initKeys(cmd, at) },
+	}
+	addPlaceFlags(cmd, &at)
+	return cmd
+}
+
+func initKeys(cmd *cobra.Command, at place) (err error) {
+	path, err := at.keyringPath()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); err == nil {
+		return usageError{fmt.Errorf("the keyring %s is there", path)}
+	}
+	store, err := at.openStore(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if _, err := overStore(cmd.Context(), path, store, vault.Config{}); err != nil {
+		return err
+	}
+	keys, err := store.ServerKeys(cmd.Context())
+	if err != nil {
+		return err
+	}
+	hint(cmd, "copy %s to every server of this store, and keep a copy elsewhere: without it nothing can be opened", path)
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), keys[len(keys)-1])
+	return err
 }
 
 func newKeysList() *cobra.Command {
-	var data string
+	var at place
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the keys, and what needs them",
@@ -57,10 +98,10 @@ of those secrets and receipts expires. Elsewhere than on a terminal, the columns
 separated by tabs, and there is no heading.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withRing(cmd.Context(), data, func(r ring) error { return r.list(cmd) })
+			return withRing(cmd.Context(), at, func(r ring) error { return r.list(cmd) })
 		},
 	}
-	addDataFlag(cmd, &data)
+	addPlaceFlags(cmd, &at)
 	return cmd
 }
 
@@ -95,7 +136,7 @@ func useOf(uses []vault.KeyUse, id vault.KeyID) vault.KeyUse {
 }
 
 func newKeysAdd() *cobra.Command {
-	var data string
+	var at place
 	cmd := &cobra.Command{
 		Use:   "add",
 		Short: "Make a key that is not active yet, and print its id",
@@ -103,7 +144,7 @@ func newKeysAdd() *cobra.Command {
 output. Copy the keyring to every server that uses it before you activate the key.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withRing(cmd.Context(), data, func(r ring) error {
+			return withRing(cmd.Context(), at, func(r ring) error {
 				id, err := vault.AddKey(cmd.Context(), r.path)
 				if err != nil {
 					return err
@@ -114,12 +155,12 @@ output. Copy the keyring to every server that uses it before you activate the ke
 			})
 		},
 	}
-	addDataFlag(cmd, &data)
+	addPlaceFlags(cmd, &at)
 	return cmd
 }
 
 func newKeysActivate() *cobra.Command {
-	var data string
+	var at place
 	cmd := &cobra.Command{
 		Use:   "activate ID",
 		Short: "Make a key the one that seals what is new",
@@ -131,7 +172,7 @@ then: one that has not answers 500 for what the others seal, and consumes none o
 			if err != nil {
 				return usageError{err}
 			}
-			return withRing(cmd.Context(), data, func(r ring) error {
+			return withRing(cmd.Context(), at, func(r ring) error {
 				err := vault.ActivateKey(cmd.Context(), r.path, r.store, id)
 				if errors.Is(err, vault.ErrNoKey) || errors.Is(err, vault.ErrKeyRemoved) {
 					return usageError{err}
@@ -140,12 +181,12 @@ then: one that has not answers 500 for what the others seal, and consumes none o
 			})
 		},
 	}
-	addDataFlag(cmd, &data)
+	addPlaceFlags(cmd, &at)
 	return cmd
 }
 
 func newKeysPrune() *cobra.Command {
-	var data string
+	var at place
 	cmd := &cobra.Command{
 		Use:   "prune [ID]",
 		Short: "Remove keys that nothing needs any more, and print their ids",
@@ -158,16 +199,16 @@ and a server that runs with it can store nothing until it has read the new one.`
 		Args: usage(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return withRing(cmd.Context(), data, func(r ring) error { return r.pruneAll(cmd) })
+				return withRing(cmd.Context(), at, func(r ring) error { return r.pruneAll(cmd) })
 			}
 			id, err := vault.ParseKeyID(args[0])
 			if err != nil {
 				return usageError{err}
 			}
-			return withRing(cmd.Context(), data, func(r ring) error { return r.prune(cmd, id) })
+			return withRing(cmd.Context(), at, func(r ring) error { return r.prune(cmd, id) })
 		},
 	}
-	addDataFlag(cmd, &data)
+	addPlaceFlags(cmd, &at)
 	return cmd
 }
 

@@ -1,8 +1,8 @@
 // Command onetime shares secrets that are revealed once, and serves them.
 //
-//	onetime serve                     serve, with the data in the user's data folder
+//	onetime serve                     serve, with the data in the user's data folder, or with --store in Redis
 //	onetime account add EMAIL         make an account and print its API token; also list, rotate, remove
-//	onetime keys add                  make a server key; also list, activate, prune
+//	onetime keys add                  make a server key; also init, list, activate, prune
 //	onetime backup FILE               copy the database while it is served
 //
 //	onetime share < FILE              share a secret and print its link

@@ -54,25 +54,21 @@ func serve(ctx context.Context, s settings) error {
 	for _, name := range s.unknown {
 		logger.Warn("a variable of the environment looks like a setting, and is none", "variable", name)
 	}
-	folder, err := dataFolder(s.data)
-	if err != nil {
-		return err
-	}
-	unlock, err := lockFolder(folder)
+	unlock, err := s.place.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	v, store, err := openVault(ctx, folder, vault.Config{MaxSecret: s.maxSecret, Observe: alarms(logger)})
+	v, store, err := s.place.open(ctx, vault.Config{MaxSecret: s.maxSecret, Observe: alarms(logger)})
 	if err != nil {
 		return err
 	}
-	err = serveVault(ctx, v, store, s, folder, logger)
+	err = serveVault(ctx, v, store, s, logger)
 	return errors.Join(err, store.Close())
 }
 
 // serveVault serves until ctx ends. When it returns nothing uses the vault any more.
-func serveVault(ctx context.Context, v *vault.Vault, store vault.Store, s settings, folder string, logger *slog.Logger) error {
+func serveVault(ctx context.Context, v *vault.Vault, store vault.Store, s settings, logger *slog.Logger) error {
 	listeners, err := listen(s.listen, s.socketMode, false)
 	if err != nil {
 		return usageError{fmt.Errorf("--listen: %w", err)}
@@ -98,7 +94,7 @@ func serveVault(ctx context.Context, v *vault.Vault, store vault.Store, s settin
 		v.Run(sweeping, func(err error) { logger.Error("sweep failed", "error", err) })
 	}()
 	o.warn(listeners, private)
-	logger.Info("serving", "url", addressURL(listeners[0].Addr(), s.isSecure()), "data", folder)
+	logger.Info("serving", "url", addressURL(listeners[0].Addr(), s.isSecure()), "data", s.place)
 	logger.Info("no mailer: the recipients of a secret are noted in its receipt, and nothing is sent")
 	err = serveUntilDone(ctx, logger, served{public, o.bound(listeners), s.isSecure()}, served{o.privateServer(), private, false})
 	stopSweeping()

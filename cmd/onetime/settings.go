@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -30,7 +29,7 @@ type settings struct {
 	trustedProxies []netip.Prefix
 	maxConnections int
 
-	data      string
+	place
 	maxSecret int
 	strict    bool
 
@@ -46,7 +45,7 @@ type settings struct {
 
 // table declares the settings. The one place to add one: see config.go for what comes of it.
 func (s *settings) table() table {
-	return table{
+	return append(table{
 		{group: "Network", name: "listen", value: newValue(&s.listen, "127.0.0.1:3000", "address", addressWanted, parseListen),
 			usage: "where to listen: an address, unix:/PATH, or systemd for the sockets that it opens"},
 		{group: "Network", name: "socket-mode", value: newValue(&s.socketMode, "0660", "mode", "the mode of a file, such as 0660", parseMode),
@@ -81,7 +80,7 @@ func (s *settings) table() table {
 			usage: "format of the log on standard error: text or json"},
 		{group: "Log", name: "log-level", value: newValue(&s.logLevel, "info", "level", "debug, info, warn or error", parseLevel),
 			usage: "least that is logged: debug, info (which has a line for each request), warn or error"},
-	}
+	}, s.place.table()...)
 }
 
 // newServeFlags adds the flags of serve, and returns what reads the settings once they are parsed. With --check-config that
@@ -217,18 +216,6 @@ func parseRate(text string) (server.Rate, error) {
 		err = strconv.ErrRange
 	}
 	return server.Rate{Requests: n, Period: every}, err
-}
-
-// withoutPassword masks the password of a URL.
-func withoutPassword(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return "[redacted]"
-	}
-	if _, has := u.User.Password(); !has {
-		return text
-	}
-	return u.Redacted()
 }
 
 func newLogger(w io.Writer, s settings) *slog.Logger {

@@ -220,8 +220,11 @@ func (s *Store) settle(ctx context.Context, receipt string, want []byte) (begins
 	}
 }
 
-// code is the first word of what an engine says no with. The rest may show what it was asked.
+// code is what an engine says no with, up to where it may show what it was asked.
 func code(refusal *valkey.ValkeyError) string {
-	word, _, _ := strings.Cut(refusal.Error(), " ")
-	return word
+	text := refusal.Error()
+	if i := strings.IndexAny(text, "'\"`:"); i >= 0 {
+		text = text[:i]
+	}
+	return strings.TrimSpace(text)
 }

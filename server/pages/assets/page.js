@@ -119,10 +119,7 @@ export function moment(seconds) {
   const time = document.createElement("time");
   const date = new Date(seconds * 1000);
   time.dateTime = date.toISOString();
-  const away = document.createElement("span");
-  away.className = "away";
-  away.textContent = `(${fromNow(seconds)})`;
-  time.append(date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }), " ", away);
+  time.textContent = `${date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })} (${fromNow(seconds)})`;
   return time;
 }
 
