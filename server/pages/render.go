@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -35,6 +36,7 @@ type view struct {
 	BaseURL     string
 	Assets      string // the path of the assets, without a slash at its end
 	MaxSecret   int
+	MostWords   string // MaxSecret for people
 	TTLs        []choice
 	Accounts    bool
 	AccountOnly bool
@@ -69,6 +71,7 @@ func newRenderer(base *url.URL, config Config) (*renderer, error) {
 		BaseURL:     base.String(),
 		Assets:      strings.TrimSuffix(r.assetPath, "/"),
 		MaxSecret:   config.MaxSecret,
+		MostWords:   grouped(config.MaxSecret),
 		TTLs:        choices(config),
 		Accounts:    config.Accounts,
 		AccountOnly: config.AccountsOnly,
@@ -108,7 +111,7 @@ func (r *renderer) page(name string) (*resource, error) {
 	if err := t.ExecuteTemplate(&body, "layout.html", v); err != nil {
 		return nil, err
 	}
-	return newResource("text/html; charset=utf-8", pageHeader, body.Bytes()), nil
+	return newResource("text/html; charset=utf-8", headerOf(name), body.Bytes()), nil
 }
 
 func choices(config Config) []choice {
@@ -122,6 +125,14 @@ func choices(config Config) []choice {
 		}
 	}
 	return all
+}
+
+// grouped writes a number with a comma before each three digits.
+func grouped(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%s,%03d", grouped(n/1000), n%1000)
 }
 
 // words says a lifetime in the largest unit that it is a multiple of.
@@ -149,28 +160,34 @@ var assetHeader = http.Header{
 	"Cross-Origin-Resource-Policy": {"same-origin"},
 }
 
-// pageHeader is that of pages. They may load what stands beside them, talk to their own origin, and do nothing else.
-var pageHeader = http.Header{
-	"Cache-Control": {"no-store"},
-	"Content-Security-Policy": {strings.Join([]string{
+// headerOf is that of a page. It may load what stands beside it, talk to its own origin, and do nothing else.
+func headerOf(page string) http.Header {
+	policy := []string{
 		"default-src 'none'",
 		"script-src 'self'",
 		"style-src 'self'",
-		"img-src 'self'",
 		"connect-src 'self'",
 		"form-action 'none'",
 		"base-uri 'none'",
 		"frame-ancestors 'none'",
-		"require-trusted-types-for 'script'",
-		"trusted-types 'none'",
-	}, "; ")},
-	"Cross-Origin-Opener-Policy":   {"same-origin"},
-	"Cross-Origin-Resource-Policy": {"same-origin"},
-	"Permissions-Policy": {strings.Join([]string{
-		"camera=()", "clipboard-read=()", "clipboard-write=(self)", "display-capture=()", "geolocation=()", "microphone=()",
-		"payment=()", "publickey-credentials-get=()", "screen-wake-lock=()", "serial=()", "usb=()",
-	}, ", ")},
-	"Referrer-Policy": {"no-referrer"},
-	"X-Frame-Options": {"DENY"}, // for what does not know frame-ancestors
-	"X-Robots-Tag":    {"noindex, nofollow"},
+	}
+	if page == "docs" { // the viewer brings its icons along, and writes HTML
+		policy = append(policy, "img-src 'self' data:")
+	} else {
+		policy = append(policy, "img-src 'self'", "require-trusted-types-for 'script'", "trusted-types 'none'")
+	}
+	return http.Header{
+		"Cache-Control":                {"no-store"},
+		"Content-Security-Policy":      {strings.Join(policy, "; ")},
+		"Cross-Origin-Opener-Policy":   {"same-origin"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Permissions-Policy":           {permissions},
+		"Referrer-Policy":              {"no-referrer"},
+		"X-Frame-Options":              {"DENY"}, // for what does not know frame-ancestors
+		"X-Robots-Tag":                 {"noindex, nofollow"},
+	}
 }
+
+// permissions is what a page may do with the machine: write to the clipboard.
+const permissions = "clipboard-write=(self), clipboard-read=(), camera=(), display-capture=(), geolocation=(), microphone=(), " +
+	"payment=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=()"

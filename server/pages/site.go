@@ -36,6 +36,7 @@ func newSite(api http.Handler, base *url.URL, config Config) (*site, error) {
 		{"create", []string{"/"}},
 		{"reveal", []string{"/secret/{key}"}},
 		{"receipt", []string{"/receipt/{key}", "/private/{key}", "/metadata/{key}"}}, // one thing under three names, as in the API
+		{"docs", []string{"/docs"}},
 	} {
 		made, err := r.page(page.name)
 		if err != nil {

@@ -119,7 +119,10 @@ export function moment(seconds) {
   const time = document.createElement("time");
   const date = new Date(seconds * 1000);
   time.dateTime = date.toISOString();
-  time.textContent = `${date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })} (${fromNow(seconds)})`;
+  const away = document.createElement("span");
+  away.className = "away";
+  away.textContent = `(${fromNow(seconds)})`;
+  time.append(date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }), " ", away);
   return time;
 }
 

@@ -1,0 +1,102 @@
+package pages_test
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/onetime-go/onetime/client"
+)
+
+// theCommand is onetime as people run it, built once.
+var theCommand = sync.OnceValues(func() (path string, err error) {
+	folder, err := os.MkdirTemp("", "onetime-command-")
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(folder, "onetime")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/onetime-go/onetime/cmd/onetime").CombinedOutput()
+	if err != nil {
+		return "", errors.New(string(out))
+	}
+	return path, nil
+})
+
+// A process is "onetime serve".
+type process struct {
+	site
+	cmd    *exec.Cmd
+	stderr bytes.Buffer // complete when ended is closed
+	ended  chan struct{}
+	err    error
+}
+
+var urlInLog = regexp.MustCompile(`msg=serving url=(\S+)`)
+
+// startProcess starts a server on a new data folder.
+func startProcess(t testing.TB, args ...string) *process {
+	t.Helper()
+	path, err := theCommand()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{ended: make(chan struct{})}
+	p.cmd = exec.Command(path, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", t.TempDir()}, args...)...)
+	pipe, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+	})
+	listening := make(chan string, 1)
+	go func() {
+		defer close(p.ended)
+		for lines := bufio.NewScanner(pipe); lines.Scan(); {
+			p.stderr.WriteString(lines.Text() + "\n")
+			if m := urlInLog.FindStringSubmatch(lines.Text()); m != nil {
+				listening <- m[1]
+			}
+		}
+		p.err = p.cmd.Wait()
+	}()
+	select {
+	case p.url = <-listening:
+	case <-p.ended:
+		t.Fatalf("it ended: %s", p.stderr.String())
+	case <-time.After(patience):
+		t.Fatal("it does not listen")
+	}
+	p.base = p.url
+	p.api, err = client.New(p.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// stop ends it as a service manager does, and returns its log.
+func (p *process) stop(t testing.TB) string {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.ended
+	if p.err != nil {
+		t.Errorf("it ends with %v", p.err)
+	}
+	return cmp.Or(p.stderr.String(), "nothing")
+}
