@@ -122,6 +122,8 @@ func kindsOf(schema *openapi3.Schema) kinds {
 func (r *rules) setTexts(schema *openapi3.Schema) bool {
 	r.minLength, r.maxLength, r.format = schema.MinLength, orUnbounded(schema.MaxLength), schema.Format
 	if len(schema.Enum) == 0 {
+		r.anyText = r.kinds&kindString != 0 && len(schema.AllOf) == 0 &&
+			r.minLength == 0 && r.maxLength == unbounded && r.format == ""
 		return true
 	}
 	r.kinds &= kindString | kindNull
@@ -189,9 +191,9 @@ func (c *compiler) setMembers(r *rules, schema *openapi3.Schema) bool {
 		}
 		r.index[name], r.folded[folded] = i, true
 		rules, mayLack := c.propertyOf(r, schema, name)
-		r.properties = append(r.properties, property{name, rules})
+		r.properties = append(r.properties, property{`"` + name + `"`, rules})
 		if slices.Contains(schema.Required, name) && !mayLack {
-			r.required.set(i)
+			r.required.add(i)
 		}
 	}
 	return true

@@ -27,6 +27,8 @@ type rules struct {
 
 	format string // of a string or a number
 
+	anyText bool // it takes every string, and nothing else is asked of one
+
 	// Of an array.
 	items              *rules
 	minItems, maxItems uint64
@@ -35,7 +37,7 @@ type rules struct {
 	properties         []property // sorted by name
 	index              map[string]int
 	folded             map[string]bool // the folded names of the properties
-	required           bits
+	required           set
 	others             *rules // for names that are not among the properties; nil: there may be none
 	minProps, maxProps uint64
 
@@ -49,8 +51,8 @@ type rules struct {
 
 // A property is a name that an object may have.
 type property struct {
-	name  string
-	rules *rules // nil: never sure
+	quoted string // the name as it stands in JSON
+	rules  *rules // nil: never sure
 }
 
 // kinds is a set of JSON types. An integer is also a number.
@@ -73,6 +75,7 @@ var anything = newAnything()
 
 func newAnything() *rules {
 	r := unlimited(anyKind)
+	r.anyText = true
 	r.items, r.others = r, r
 	return r
 }
@@ -80,14 +83,14 @@ func newAnything() *rules {
 // maxProperties is the most properties of an object that are compiled.
 const maxProperties = 256
 
-// bits is a set of indexes of properties.
-type bits [maxProperties / 64]uint64
+// A set holds indexes of properties.
+type set [maxProperties / 64]uint64
 
-func (b *bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
-func (b *bits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
+func (b *set) add(i int)      { b[uint(i)/64] |= 1 << (uint(i) % 64) }
+func (b *set) has(i int) bool { return b[uint(i)/64]&(1<<(uint(i)%64)) != 0 }
 
 // contains tells whether all of the others are in it.
-func (b *bits) contains(others *bits) bool {
+func (b *set) contains(others *set) bool {
 	for i := range b {
 		if others[i]&^b[i] != 0 {
 			return false
@@ -146,6 +149,6 @@ func (r *rules) takesNumber(n numeral) bool {
 }
 
 // takesMembers tells whether an object is complete that has these of the properties, and so many members in all.
-func (r *rules) takesMembers(present *bits, members int) bool {
+func (r *rules) takesMembers(present *set, members int) bool {
 	return present.contains(&r.required) && r.minProps <= uint64(members) && uint64(members) <= r.maxProps
 }

@@ -12,7 +12,7 @@ func (r *rules) takeForm(body []byte) (form url.Values, ok bool) {
 		return nil, false
 	}
 	form = url.Values{}
-	var given, present bits
+	var given, present set
 	for pair := range strings.SplitSeq(string(body), "&") {
 		if pair == "" {
 			continue
@@ -30,7 +30,7 @@ func (r *rules) takeForm(body []byte) (form url.Values, ok bool) {
 			return nil, false
 		}
 		if known {
-			given.set(found)
+			given.add(found)
 		}
 		if value == "" && field.hasNoEmptyValue() {
 			continue // as good as absent
@@ -39,7 +39,7 @@ func (r *rules) takeForm(body []byte) (form url.Values, ok bool) {
 			return nil, false
 		}
 		if known {
-			present.set(found)
+			present.add(found)
 		}
 		form[name] = []string{value}
 	}

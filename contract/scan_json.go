@@ -3,6 +3,7 @@ package contract
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -14,18 +15,16 @@ import (
 
 // takesJSON tells whether a JSON text certainly conforms.
 func (r *rules) takesJSON(text []byte) bool {
-	if !utf8.Valid(text) {
-		return false
-	}
 	s := jsonScanner{text: text}
 	end := s.value(r, s.space(0), maxDepth)
-	return end != unsure && s.space(end) == len(text)
+	return end != unsure && s.space(end) == len(text) && (s.high == 0 || utf8.Valid(text))
 }
 
 // A jsonScanner reads one text. Its methods get the index at which something begins, and return the one after its end, or
 // unsure.
 type jsonScanner struct {
 	text  []byte
+	high  uint64 // what was met of bytes that are not ASCII: strings are the only place for them
 	names []span // of the objects that are being read: the names that are not among the properties
 }
 
@@ -53,6 +52,7 @@ func (s *jsonScanner) space(i int) int {
 	return s.skipSpace(i)
 }
 
+//go:noinline // it would make its many callers large and slow
 func (s *jsonScanner) skipSpace(i int) int {
 	for i < len(s.text) && (s.text[i] == ' ' || s.text[i] == '\n' || s.text[i] == '\t' || s.text[i] == '\r') {
 		i++
@@ -64,15 +64,18 @@ func (s *jsonScanner) value(r *rules, i, depth int) int {
 	if depth == 0 {
 		return unsure
 	}
+	first := s.at(i)
+	if first == '"' && r.anyText { // the most frequent of all
+		if end := s.ordinary(i + 1); s.at(end) == '"' {
+			return end + 1
+		}
+	}
 	if r.uncompiled != nil {
 		return s.uncompiled(r, i, depth)
 	}
-	for _, part := range r.allOf {
-		if part.uncompiled != nil || s.value(part, i, depth) == unsure {
-			return unsure
-		}
+	if r.allOf != nil && !s.allOf(r, i, depth) {
+		return unsure
 	}
-	first := s.at(i)
 	if r.kinds&kindOf[first] == 0 {
 		return unsure
 	}
@@ -90,7 +93,11 @@ func (s *jsonScanner) value(r *rules, i, depth int) int {
 	case 'n':
 		return s.literal(i, "null")
 	}
-	return s.number(r, i)
+	n, end := scanNumber(s.text, i)
+	if end == unsure || !r.takesNumber(n) {
+		return unsure
+	}
+	return end
 }
 
 // kindOf has the type of a value by its first byte. What begins with a digit can be either sort of number.
@@ -107,14 +114,6 @@ func (s *jsonScanner) literal(i int, word string) int {
 		return end
 	}
 	return unsure
-}
-
-func (s *jsonScanner) number(r *rules, i int) int {
-	n, end := scanNumber(s.text, i)
-	if end == unsure || !r.takesNumber(n) {
-		return unsure
-	}
-	return end
 }
 
 func (s *jsonScanner) string(r *rules, i int) int {
@@ -170,19 +169,23 @@ func (s *jsonScanner) quote(i int) (end int, plain bool) {
 
 // ordinary skips the bytes of a string that stand for themselves.
 func (s *jsonScanner) ordinary(i int) int {
-	// Eight bytes at a time. Each of the three terms has the high bit set of a byte that is, in turn, a quote, a
-	// backslash, or less than a space; bits may be set above the first such byte, but only there.
+	// Eight bytes at a time. Each of three terms has the high bit set of a byte that is, in turn, a quote, a backslash, or
+	// less than a space; bits may be set above the first such byte, but none below it.
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	for ; i+8 <= len(s.text); i += 8 {
-		w := binary.LittleEndian.Uint64(s.text[i:])
+	text, high := s.text, s.high
+	for ; i+8 <= len(text); i += 8 {
+		w := binary.LittleEndian.Uint64(text[i : i+8])
 		quotes, backslashes := w^'"'*ones, w^'\\'*ones
-		if ((quotes-ones)&^quotes|(backslashes-ones)&^backslashes|(w-' '*ones)&^w)&highs != 0 {
-			break
+		high |= w & highs
+		if found := ((quotes-ones)&^quotes | (backslashes-ones)&^backslashes | (w-' '*ones)&^w) & highs; found != 0 {
+			s.high = high
+			return i + bits.TrailingZeros64(found)/8
 		}
 	}
-	for i < len(s.text) && s.text[i] != '"' && s.text[i] != '\\' && s.text[i] >= ' ' {
-		i++
+	for ; i < len(text) && text[i] != '"' && text[i] != '\\' && text[i] >= ' '; i++ {
+		high |= uint64(text[i]) & highs
 	}
+	s.high = high
 	return i
 }
 
@@ -231,15 +234,25 @@ func (s *jsonScanner) array(r *rules, i, depth int) int {
 
 func (s *jsonScanner) object(r *rules, i, depth int) int {
 	i = s.space(i + 1)
-	var present bits
+	var present set
 	members, next, outer := 0, 0, len(s.names)
 	if s.at(i) != '}' {
 		for {
-			member, end := s.name(r, i, &present, &next, outer)
-			if member == nil {
-				return unsure
+			member := r.others
+			property, end := s.guess(r, i, next)
+			if property == unsure {
+				if property, end = s.name(r, i, outer); end == unsure {
+					return unsure
+				}
 			}
-			if i = s.space(end); s.at(i) != ':' {
+			if property != unsure {
+				if present.has(property) {
+					return unsure
+				}
+				present.add(property)
+				member, next = r.properties[property].rules, property+1
+			}
+			if i = s.space(end); s.at(i) != ':' || member == nil {
 				return unsure
 			}
 			if i = s.value(member, s.space(i+1), depth-1); i == unsure {
@@ -259,44 +272,42 @@ func (s *jsonScanner) object(r *rules, i, depth int) int {
 	return i + 1
 }
 
-// name reads a name and returns the rules of its value, or nil if it is unsure. next is the property to look for first: most
-// writers keep to one order.
-func (s *jsonScanner) name(r *rules, i int, present *bits, next *int, outer int) (*rules, int) {
-	if s.at(i) != '"' {
-		return nil, unsure
-	}
-	i++
-	found, end := s.guess(r, i, *next)
-	if found < 0 {
-		var plain, known bool
-		if end, plain = s.quote(i); !plain {
-			return nil, unsure
-		}
-		if found, known = r.index[string(s.text[i:end])]; !known {
-			if !s.isNew(r, span{i, end}, outer) {
-				return nil, unsure
-			}
-			return r.others, end + 1
-		}
-	}
-	if present.has(found) {
-		return nil, unsure
-	}
-	present.set(found)
-	*next = found + 1
-	return r.properties[found].rules, end + 1
-}
-
-// guess looks for one of the next few properties, without looking for the end of the name.
-func (s *jsonScanner) guess(r *rules, i, next int) (found, end int) {
+// guess looks for one of the next few properties: most writers keep to one order. It returns its index and the end of its
+// name.
+func (s *jsonScanner) guess(r *rules, i, next int) (property, end int) {
 	const few = 4 // optional ones in a row that are left out
-	for p := next; p < min(next+few, len(r.properties)); p++ {
-		name := r.properties[p].name
-		if end := i + len(name); end < len(s.text) && s.text[end] == '"' && string(s.text[i:end]) == name {
-			return p, end
+	text := s.text
+	for p, candidate := range r.properties[next:] {
+		quoted := candidate.quoted
+		if end := i + len(quoted); end <= len(text) && text[end-1] == '"' && string(text[i:end]) == quoted {
+			return next + p, end
+		}
+		if p == few {
+			break
 		}
 	}
 	return unsure, unsure
+}
+
+// name reads any name. It returns the index of the property, if it is that of one, and where it ends, if it is sure of the
+// name.
+func (s *jsonScanner) name(r *rules, i, outer int) (property, end int) {
+	if s.at(i) != '"' {
+		return unsure, unsure
+	}
+	i++
+	end, plain := s.quote(i)
+	if !plain {
+		return unsure, unsure
+	}
+	property, known := r.index[string(s.text[i:end])]
+	if known {
+		return property, end + 1
+	}
+	if !s.isNew(r, span{i, end}, outer) {
+		return unsure, unsure
+	}
+	return unsure, end + 1
 }
 
 // isNew remembers a name that is not among the properties, unless a reader could take it for one of them or for another such
@@ -325,6 +336,17 @@ func (s *jsonScanner) isNew(r *rules, name span, outer int) bool {
 		}
 	}
 	s.names = append(s.names, name)
+	return true
+}
+
+// allOf tells whether all parts take the value. Where kin-openapi has to be asked about one, what it says could depend on the
+// others.
+func (s *jsonScanner) allOf(r *rules, i, depth int) bool {
+	for _, part := range r.allOf {
+		if part.uncompiled != nil || s.value(part, i, depth) == unsure {
+			return false
+		}
+	}
 	return true
 }
 
@@ -357,8 +379,12 @@ func scanNumber[T string | []byte](text T, i int) (numeral, int) {
 	}
 	digits := i
 	var whole int64
-	for ; i < len(text) && isDigit(text[i]) && i-digits < maxDigits; i++ {
-		whole = whole*10 + int64(text[i]-'0')
+	for most := min(i+maxDigits, len(text)); i < most; i++ {
+		digit := text[i] - '0'
+		if digit > 9 {
+			break
+		}
+		whole = whole*10 + int64(digit)
 	}
 	switch {
 	case i == digits, text[digits] == '0' && i-digits > 1, i < len(text) && isDigit(text[i]):

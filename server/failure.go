@@ -15,32 +15,32 @@ import (
 
 // answerError answers with an error. Where that leaves the contract it answers with the 500 for it, and at last with a
 // bare one.
-func (k *checker) answerError(c echo.Context, op *contract.Operation, answer *answer, x *exchange, err error) {
+func (k *checker) answerError(c echo.Context, op *contract.Operation, x *exchange, err error) {
 	for range 2 {
-		if err = k.writeError(c, op, answer, x, err); err == nil {
+		if err = k.writeError(c, op, x, err); err == nil {
 			return
 		}
 	}
-	answer.reset(c)
+	x.answer.reset(c)
 	c.Response().WriteHeader(http.StatusInternalServerError)
 }
 
 // writeError has an error written and checks what was written. Not only the HTTPErrorHandler may panic, but the error
 // itself, when it is asked for its text.
-func (k *checker) writeError(c echo.Context, op *contract.Operation, answer *answer, x *exchange, err error) (broken error) {
+func (k *checker) writeError(c echo.Context, op *contract.Operation, x *exchange, err error) (broken error) {
 	defer caught(&broken)
-	answer.reset(c)
+	x.answer.reset(c)
 	c.Error(err)
-	if !x.accepted && isUndocumentedRefusal(op, answer, err) {
+	if !x.accepted && isUndocumentedRefusal(op, x.answer.status, err) {
 		return nil
 	}
-	return k.checkAnswer(c, op, answer)
+	return k.checkAnswer(c, op, &x.answer)
 }
 
 // isUndocumentedRefusal tells whether what was written says that the request is wrong, in an operation that documents
 // no status for it.
-func isUndocumentedRefusal(op *contract.Operation, answer *answer, err error) bool {
-	if op.Documents(answer.status) {
+func isUndocumentedRefusal(op *contract.Operation, status int, err error) bool {
+	if op.Documents(status) {
 		return false
 	}
 	v := (*contract.Violation)(nil)

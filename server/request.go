@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,12 +14,12 @@ import (
 	"github.com/onetime-go/onetime/contract"
 )
 
-func (k *checker) checkRequest(c echo.Context, op *contract.Operation) error {
+func (k *checker) checkRequest(c echo.Context, op *contract.Operation, x *exchange) error {
 	if err := k.admit(c, op); err != nil {
 		return err
 	}
 	r := c.Request()
-	body, err := k.readBody(r)
+	body, err := k.readBody(r, x.request)
 	if err != nil {
 		return err
 	}
@@ -31,7 +30,12 @@ func (k *checker) checkRequest(c echo.Context, op *contract.Operation) error {
 	if v := (*contract.Violation)(nil); errors.As(err, &v) {
 		return refusedFor(v)
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	if len(body) == 0 {
+		r.Body = http.NoBody
+	} else {
+		x.body.data = body
+		r.Body = &x.body
+	}
 	r.ContentLength = int64(len(body))
 	if op.TakesForm() && (form != nil || len(body) == 0) {
 		// What was checked is what the handler sees: no second decoder, and nothing from the query.
@@ -60,7 +64,7 @@ var errBodyTooLong = errors.New("server: the request's body is too long")
 const patience = 32 << 20
 
 // readBody reads a request's body, up to the limit. That of a GET means nothing, whatever it is.
-func (k *checker) readBody(r *http.Request) ([]byte, error) {
+func (k *checker) readBody(r *http.Request, into *buffer) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
@@ -68,12 +72,15 @@ func (k *checker) readBody(r *http.Request) ([]byte, error) {
 		_, _ = io.CopyN(io.Discard, r.Body, patience)
 		return nil, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, k.maxBody+1))
+	if n := min(r.ContentLength, k.maxBody); n > 0 {
+		into.reserve(int(min(n+1, mostKept))) // with a byte in which to find the end
+	}
+	all, err := into.readFrom(r.Body, k.maxBody)
 	if err != nil {
 		return nil, &echo.HTTPError{Code: http.StatusBadRequest, Message: "the body could not be read", Internal: errBodyUnread}
 	}
-	if int64(len(body)) <= k.maxBody {
-		return body, nil
+	if all {
+		return into.data, nil
 	}
 	_, _ = io.CopyN(io.Discard, r.Body, patience)
 	return nil, &echo.HTTPError{

@@ -173,9 +173,9 @@ func TestHandlerIsWrong(t *testing.T) {
 		}, nil, "", ""},
 		{"flush", func(c echo.Context) error {
 			_, _ = c.Response().Write([]byte(marker))
-			c.Response().Flush()
+			c.Response().Flush() // sends nothing
 			return nil
-		}, nil, "", ""},
+		}, nil, "contentType", ""},
 		{"undocumented HTTPError", func(c echo.Context) error { return echo.NewHTTPError(418, marker) }, nil, "status", ""},
 		{"HTTPError for the contract of another server", func(c echo.Context) error {
 			return &echo.HTTPError{Code: 418, Message: marker, Internal: &contract.Violation{Direction: contract.Request}}
@@ -255,6 +255,13 @@ func TestHandlerIsRight(t *testing.T) {
 			for _, b := range []byte(good) {
 				_, _ = c.Response().Write([]byte{b})
 			}
+			return nil
+		}, 200, good},
+		{"flushed in between", func(c echo.Context) error {
+			c.Response().Header().Set("Content-Type", "application/json")
+			_, _ = c.Response().Write([]byte(good[:5]))
+			c.Response().Flush()
+			_, _ = c.Response().Write([]byte(good[5:]))
 			return nil
 		}, 200, good},
 		{"wrong Content-Length", func(c echo.Context) error {
