@@ -21,6 +21,7 @@ type site struct {
 	url   string // scheme and host
 	base  string // where the pages are
 	api   *client.Client
+	pages http.Handler
 	vault *vault.Vault
 	store *sqlitestore.Store
 	clock atomic.Int64 // added to the time
@@ -65,6 +66,7 @@ func serve(t testing.TB, path string, config pages.Config) *site {
 	if handler, err = pages.New(api, config); err != nil {
 		t.Fatal(err)
 	}
+	s.pages = handler
 	if s.api, err = client.New(s.base); err != nil {
 		t.Fatal(err)
 	}

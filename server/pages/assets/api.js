@@ -28,8 +28,8 @@
 
 const root = document.body.dataset.api ?? "";
 
-/** The key that the address of this page ends with. */
-export const keyOfPage = () => decodeURIComponent(location.pathname.slice(location.pathname.lastIndexOf("/") + 1));
+/** The key that the address of this page ends with, escaped as it stands there, and as the API's address needs it. */
+export const keyOfPage = () => location.pathname.slice(location.pathname.lastIndexOf("/") + 1);
 
 /**
  * @param {"share" | "generate"} operation
@@ -44,20 +44,20 @@ export const create = (operation, form, account) => call("POST", operation, form
  * @param {string} passphrase
  * @returns {Promise<Outcome<{value: string}>>}
  */
-export const reveal = (key, passphrase) => call("POST", `secret/${encodeURIComponent(key)}`, { passphrase });
+export const reveal = (key, passphrase) => call("POST", `secret/${key}`, { passphrase });
 
 /**
  * @param {string} key
  * @returns {Promise<Outcome<Receipt>>}
  */
-export const receipt = (key) => call("GET", `receipt/${encodeURIComponent(key)}`);
+export const receipt = (key) => call("GET", `receipt/${key}`);
 
 /**
  * @param {string} key
  * @param {string} passphrase
  * @returns {Promise<Outcome<{state: Receipt}>>}
  */
-export const burn = (key, passphrase) => call("POST", `receipt/${encodeURIComponent(key)}/burn`, { passphrase });
+export const burn = (key, passphrase) => call("POST", `receipt/${key}/burn`, { passphrase });
 
 /**
  * @param {"GET" | "POST"} method

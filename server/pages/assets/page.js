@@ -132,25 +132,28 @@ const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 /** @param {number} seconds Unix */
 function fromNow(seconds) {
   const off = seconds - Date.now() / 1000;
-  const [unit, size] = largest(off);
-  return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(Math.round(off / size), unit);
+  const [unit, size] = fitting(off);
+  const numeric = unit === "second" ? "auto" : "always"; // "now", but "in 1 day" rather than "tomorrow", which may be two
+  return new Intl.RelativeTimeFormat("en", { numeric }).format(Math.round(off / size), unit);
 }
 
 /**
- * A duration in words, of the largest unit that it fills.
+ * A duration in words. It is never longer than said, so that who waits for it has waited long enough.
  * @param {number} seconds
  */
 export function lasting(seconds) {
-  const [unit, size] = largest(seconds);
-  return new Intl.NumberFormat("en", { style: "unit", unit, unitDisplay: "long" }).format(Math.round(seconds / size));
+  const [unit, size] = fitting(seconds);
+  return new Intl.NumberFormat("en", { style: "unit", unit, unitDisplay: "long" }).format(Math.ceil(seconds / size));
 }
 
 /**
+ * The unit in which to say a duration: the largest of which it has two, or just one. So 36 hours are not two days, and 59
+ * minutes and 58 seconds are an hour.
  * @param {number} seconds
  * @returns {[Intl.RelativeTimeFormatUnit, number]}
  */
-// What rounds to a full unit is one: 59 minutes and 58 seconds are an hour.
-const largest = (seconds) => units.find(([, size]) => Math.abs(seconds) >= size * 0.99) ?? ["second", 1];
+const fitting = (seconds) =>
+  units.find(([, size]) => Math.abs(seconds) > size * 1.95 || Math.abs(Math.abs(seconds) / size - 1) < 0.02) ?? ["second", 1];
 
 /**
  * Says why something was refused, and what to do. Only some texts depend on what was asked for.
@@ -172,6 +175,6 @@ export function explain(refused, texts) {
     case 429:
       return `Too many tries. ${refused.retryAfter ? `Try again in ${lasting(refused.retryAfter)}` : "Try again later"}; nothing is lost by waiting.`;
     default:
-      return `Something went wrong on the server, and its log says what, under the id ${refused.errorID || "of this request"}. Tell whoever runs it.`;
+      return `Something went wrong on the server, and its log says what, under the id ${refused.errorID}. Tell whoever runs it.`;
   }
 }
