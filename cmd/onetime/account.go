@@ -11,14 +11,14 @@ import (
 	"github.com/onetime-go/onetime/server/vault"
 )
 
-func newAccount() *cobra.Command {
+func newAccount(r *remote) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "account",
 		Short: "Manage the accounts of a server, on its data folder",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAccountAdd(), newAccountList(), newAccountRotate(), newAccountRemove())
+	cmd.AddCommand(newAccountAdd(), newAccountList(r), newAccountRotate(), newAccountRemove())
 	return cmd
 }
 
@@ -65,7 +65,7 @@ func noAccount(err error) error {
 	return err
 }
 
-func newAccountList() *cobra.Command {
+func newAccountList(r *remote) *cobra.Command {
 	var at place
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -74,25 +74,36 @@ func newAccountList() *cobra.Command {
 columns are separated by a tab, and there is no heading.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := r.settle(cmd); err != nil {
+				return err
+			}
 			return at.with(cmd.Context(), func(v *vault.Vault, _ vault.Store) error {
-				return listAccounts(cmd, v)
+				return r.listAccounts(cmd, v)
 			})
 		},
 	}
 	addPlaceFlags(cmd, &at)
+	r.addOutputFlags(cmd.Flags())
 	return cmd
 }
 
-func listAccounts(cmd *cobra.Command, v *vault.Vault) error {
+// accountFields is an account for programs.
+type accountFields struct {
+	Custid  string `json:"custid"`
+	Created int64  `json:"created"` // Unix seconds
+}
+
+func (r *remote) listAccounts(cmd *cobra.Command, v *vault.Vault) error {
 	accounts, err := v.Accounts(cmd.Context())
 	if err != nil {
 		return err
 	}
-	var rows [][]string
+	fields, rows := []accountFields{}, [][]string{}
 	for _, account := range accounts {
+		fields = append(fields, accountFields{account.Email, unixSeconds(account.Created)})
 		rows = append(rows, []string{account.Email, timeText(account.Created)})
 	}
-	return writeDown(cmd.OutOrStdout(), columns(cmd.OutOrStdout(), []string{"E-MAIL", "CREATED"}, rows))
+	return r.print(cmd, fields, columns(cmd.OutOrStdout(), []string{"E-MAIL", "CREATED"}, rows))
 }
 
 func newAccountRotate() *cobra.Command {

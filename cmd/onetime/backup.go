@@ -38,8 +38,9 @@ delete the secrets from the restored copy before the server starts:
 
 Accounts and receipts stay, and the receipts of what nobody had read say orphaned. Rotate
 the tokens, and remove the accounts, again.`,
-		Args: usage(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return backup(cmd, at, args[0]) },
+		Args:              usage(cobra.ExactArgs(1)),
+		ValidArgsFunction: filesToo,
+		RunE:              func(cmd *cobra.Command, args []string) error { return backup(cmd, at, args[0]) },
 	}
 	addPlaceFlags(cmd, &at)
 	return cmd

@@ -45,11 +45,12 @@ func newCommand() *cobra.Command {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagError(err)} })
 	cmd.AddGroup(&cobra.Group{ID: callGroup, Title: "Commands that call a server:"}, &cobra.Group{ID: serveGroup, Title: "Commands of a server:"})
 	addAll(cmd, callGroup, newShare(r), newGenerate(r), newReveal(r), newReceipt(r), newBurn(r), newRecent(r), newStatus(r))
-	addAll(cmd, serveGroup, newServe(), newAccount(), newKeys(), newBackup())
+	addAll(cmd, serveGroup, newServe(), newAccount(r), newKeys(r), newBackup())
 	cmd.AddCommand(newMan())
 	cmd.SetHelpCommand(newHelp())
-	cmd.InitDefaultCompletionCmd()
-	tidyCompletion(cmd)
+	if err := addCompletion(cmd); err != nil { // a flag of which there is none
+		panic(err)
+	}
 	return cmd
 }
 
@@ -58,6 +59,8 @@ func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]...",
 		Short: "Print the help of a command",
+
+		ValidArgsFunction: commandNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			of, err := named(cmd, args)
 			if err != nil {
@@ -75,19 +78,6 @@ func named(cmd *cobra.Command, args []string) (*cobra.Command, error) {
 		return nil, usageError{fmt.Errorf("%s takes the name of a command", cmd.CommandPath())}
 	}
 	return of, nil
-}
-
-// tidyCompletion has cobra's own command refuse wrong arguments as the others do.
-func tidyCompletion(root *cobra.Command) {
-	completion, _, err := root.Find([]string{"completion"})
-	if err != nil {
-		return
-	}
-	completion.Args = noArgs
-	completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	for _, shell := range completion.Commands() {
-		shell.Args = noArgs
-	}
 }
 
 const (

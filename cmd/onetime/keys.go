@@ -14,7 +14,7 @@ import (
 	"github.com/onetime-go/onetime/server/vault"
 )
 
-func newKeys() *cobra.Command {
+func newKeys(r *remote) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "Replace the server keys of a data folder's keyring",
@@ -27,7 +27,7 @@ it. Servers may run meanwhile, and take up a changed keyring within half a minut
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeysInit(), newKeysList(), newKeysAdd(), newKeysActivate(), newKeysPrune())
+	cmd.AddCommand(newKeysInit(), newKeysList(r), newKeysAdd(), newKeysActivate(), newKeysPrune())
 	return cmd
 }
 
@@ -87,7 +87,7 @@ func initKeys(cmd *cobra.Command, at place) (err error) {
 	return err
 }
 
-func newKeysList() *cobra.Command {
+func newKeysList(r *remote) *cobra.Command {
 	var at place
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -98,14 +98,29 @@ of those secrets and receipts expires. Elsewhere than on a terminal, the columns
 separated by tabs, and there is no heading.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withRing(cmd.Context(), at, func(r ring) error { return r.list(cmd) })
+			if err := r.settle(cmd); err != nil {
+				return err
+			}
+			return withRing(cmd.Context(), at, func(keys ring) error { return keys.list(cmd, r) })
 		},
 	}
 	addPlaceFlags(cmd, &at)
+	r.addOutputFlags(cmd.Flags())
 	return cmd
 }
 
-func (r ring) list(cmd *cobra.Command) error {
+// keyFields is a server key for programs.
+type keyFields struct {
+	ID       string `json:"id"`
+	Created  int64  `json:"created"` // Unix seconds
+	Active   bool   `json:"active"`
+	Secrets  int    `json:"secrets"`
+	Receipts int    `json:"receipts"`
+	Accounts int    `json:"accounts"`
+	Until    int64  `json:"until,omitempty"` // Unix seconds
+}
+
+func (r ring) list(cmd *cobra.Command, to *remote) error {
 	keys, err := vault.LoadKeyring(cmd.Context(), r.path, r.store)
 	if err != nil {
 		return err
@@ -114,16 +129,19 @@ func (r ring) list(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	var rows [][]string
+	fields, rows := []keyFields{}, [][]string{}
 	for _, key := range keys.Keys() {
 		state, use := "-", useOf(uses, key.ID)
 		if key.Active {
 			state = "active"
 		}
+		fields = append(fields, keyFields{key.ID.String(), unixSeconds(key.Created), key.Active, use.Secrets, use.Receipts, use.Accounts,
+			unixSeconds(use.Until)})
 		rows = append(rows, []string{key.ID.String(), timeText(key.Created), state, strconv.Itoa(use.Secrets),
 			strconv.Itoa(use.Receipts), strconv.Itoa(use.Accounts), timeText(use.Until)})
 	}
-	return writeDown(cmd.OutOrStdout(), columns(cmd.OutOrStdout(), []string{"ID", "CREATED", "STATE", "SECRETS", "RECEIPTS", "ACCOUNTS", "UNTIL"}, rows))
+	heading := []string{"ID", "CREATED", "STATE", "SECRETS", "RECEIPTS", "ACCOUNTS", "UNTIL"}
+	return to.print(cmd, fields, columns(cmd.OutOrStdout(), heading, rows))
 }
 
 func useOf(uses []vault.KeyUse, id vault.KeyID) vault.KeyUse {

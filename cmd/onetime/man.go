@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,8 +21,12 @@ func newMan() *cobra.Command {
 	onetime man share | man -l -
 
 With --folder the pages of all commands are written there, for man to find.`,
-		Args: cobra.ArbitraryArgs,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: commandNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if folder != "" && len(args) > 0 {
+				return usageError{errors.New("--folder is for the pages of all commands: name none")}
+			}
 			if folder != "" {
 				return writePages(cmd.Root(), folder)
 			}

@@ -38,7 +38,8 @@ func TestMain(m *testing.M) {
 //	line NAME FILE        set $NAME to the only line of a file
 //	field NAME FIELD FILE set $NAME to a field of a JSON object in a file
 //	standin NAME KIND URL start a server in front of the one at $URL that answers as others do: public, as the public
-//	                      service, or v0.23, as its older software; and set $NAME to its URL
+//	                      service; v0.23, as its older software; restarting, as a proxy whose server is not there for
+//	                      the first request; and set $NAME to its URL
 //	terminal [-in FILE] [-out FILE] DIALOG CODE ARG...
 //	                      run onetime ARG... on a terminal, on which somebody does what the file DIALOG says (see
 //	                      terminal.hold); it must exit with CODE. The file terminal is then what was shown

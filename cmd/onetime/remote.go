@@ -73,16 +73,24 @@ func newRemote() *remote {
 var shorthands = map[string]string{"host": "H", "custid": "c", "output": "o"}
 
 func (r *remote) addFlags(flags *pflag.FlagSet) {
-	for _, s := range r.table {
-		if s.name == "apikey" {
-			addRefused(flags, s.name, "k", "a token is never an argument, where others would see it: set ONETIME_APIKEY, or write apikey into the configuration file")
-			continue
-		}
-		flag := flags.VarPF(s.value, s.name, shorthands[s.name], s.usage)
-		if s.value.isSwitch {
-			flag.NoOptDefVal = "true"
-		}
+	for _, name := range []string{"host", "custid", "plain-http", "check"} {
+		r.addFlag(flags, name)
 	}
+	addRefused(flags, "apikey", "k", "a token is never an argument, where others would see it: set ONETIME_APIKEY, or write apikey into the configuration file")
+	r.addOutputFlags(flags)
+}
+
+func (r *remote) addFlag(flags *pflag.FlagSet, name string) {
+	s := r.table.find(name)
+	flag := flags.VarPF(s.value, s.name, shorthands[s.name], s.usage)
+	if s.value.isSwitch {
+		flag.NoOptDefVal = "true"
+	}
+}
+
+// addOutputFlags adds those of a command that prints what programs may want to read.
+func (r *remote) addOutputFlags(flags *pflag.FlagSet) {
+	r.addFlag(flags, "output")
 	flags.BoolFuncP("json", "j", "the same as --output json", func(string) error { return flags.Set("output", "json") })
 	flags.BoolFuncP("yaml", "y", "the same as --output yaml", func(string) error { return flags.Set("output", "yaml") })
 	flags.FuncP("format", "f", "the same as --output", func(text string) error { return flags.Set("output", text) })
@@ -163,10 +171,10 @@ type session struct {
 	stop  context.CancelFunc
 	check checkMode
 
-	host    string          // URL of the server
-	account string          // e-mail address, empty for an anonymous caller
-	options []client.Option // but for the account
-	broken  *contract.Violation
+	host    string              // URL of the server
+	account string              // e-mail address, empty for an anonymous caller
+	options []client.Option     // but for the account
+	broken  *contract.Violation // the last one
 }
 
 // session returns one with the server of a link, or of the settings if base is empty. The caller closes it.
@@ -197,31 +205,44 @@ func (r *remote) session(cmd *cobra.Command, base string) (*session, error) {
 
 // note is told of what breaks the contract.
 func (s *session) note(v *contract.Violation) {
-	if s.broken == nil {
-		s.broken = v
-	}
+	s.broken = v
 	if v.Direction == contract.Request {
 		s.stop()
+	}
+}
+
+// violation returns what is wrong with the answer that an error stands for, or nil. What was wrong with an answer after
+// which the client has asked again does not matter any more.
+func (s *session) violation(err error) *contract.Violation {
+	var refused *client.Error
+	switch v := s.broken; {
+	case v == nil, v.Direction == contract.Request:
+		return v
+	case err == nil && v.Status/100 != 2, errors.As(err, &refused) && refused.Status != v.Status:
+		return nil
+	default:
+		return v
 	}
 }
 
 // verdict returns what there is to say of a call and of the printing of its answer.
 func (s *session) verdict(err error) error {
 	s.stop()
-	unreadable := (*contract.Violation)(nil) // which says less than the first violation
+	broken := s.violation(err)
+	unreadable := (*contract.Violation)(nil) // which says less than the other
 	switch {
-	case s.broken == nil:
+	case broken == nil:
 		return err
-	case s.broken.Direction == contract.Request: // the rest comes of its not being sent
-		return s.broken
+	case broken.Direction == contract.Request: // the rest comes of its not being sent
+		return broken
 	case s.check == enforce && err == nil:
-		return fmt.Errorf("%w; what could be read was printed", s.broken)
+		return fmt.Errorf("%w; what could be read was printed", broken)
 	case s.check == enforce && errors.As(err, &unreadable):
-		return s.broken
+		return broken
 	case s.check == enforce:
-		return errors.Join(err, s.broken)
+		return errors.Join(err, broken)
 	case s.check == report:
-		hint(s.cmd, "warning: %v", s.broken)
+		hint(s.cmd, "warning: %v", broken)
 	}
 	return err
 }

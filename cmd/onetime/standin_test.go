@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -21,7 +22,15 @@ func cmdStandin(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	proxy := httputil.NewSingleHostReverseProxy(behind)
 	proxy.ModifyResponse = func(r *http.Response) error { return answerAs(args[1], r) }
-	s := httptest.NewServer(proxy)
+	var calls atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) == 1 && args[1] == "restarting" {
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = io.WriteString(w, "<html>")
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
 	ts.Defer(s.Close)
 	ts.Setenv(args[0], s.URL)
 }
