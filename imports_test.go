@@ -24,6 +24,7 @@ func TestImports(t *testing.T) {
 		"/server/sqlitestore": {"", "/server/vault"},
 		"/server/redisstore":  {"", "/server/vault"},
 		"/server/storetest":   {"", "/server/vault"},
+		"/server/telemetry":   {"", "/contract", "/gen", "/gen/echoserver", "/server", "/server/vault"},
 		"/server/proof":       {},
 		"/server/pages":       {""},
 		"/internal/redistest": {"", "/server/redisstore", "/server/vault"},
