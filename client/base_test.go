@@ -3,10 +3,13 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/onetime-go/onetime"
@@ -126,25 +129,45 @@ func TestWithHTTPClient(t *testing.T) {
 	}
 }
 
+// TestTimeout runs on a clock of its own.
 func TestTimeout(t *testing.T) {
-	release := make(chan struct{})
-	url := handle(t, func(w http.ResponseWriter, r *http.Request) { <-release })
-	defer close(release)
-	c := newClient(t, url, client.WithHTTPClient(&http.Client{Timeout: 50 * time.Millisecond}))
-	started := time.Now()
-	_, err := c.Share(t.Context(), onetime.ShareRequest{Secret: "s"})
-	if took := time.Since(started); took > client.DefaultTimeout/2 {
-		t.Errorf("a timeout of 50 ms takes %v", took)
+	for name, test := range map[string]struct {
+		timeout, context, took time.Duration
+	}{
+		"of an http.Client":         {time.Minute, 0, time.Minute},
+		"of the context":            {0, time.Hour, time.Hour},
+		"of the context, earlier":   {time.Minute, time.Second, time.Second},
+		"of the context, but later": {time.Minute, time.Hour, time.Minute},
+	} {
+		for _, m := range eight("s", "p", unknownKey) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx := t.Context()
+				if test.context > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, test.context)
+					defer cancel()
+				}
+				h := &http.Client{Transport: &script{answers: []any{waits}}, Timeout: test.timeout}
+				started := time.Now()
+				err := m.call(ctx, newClient(t, client.EU, client.WithHTTPClient(h)))
+				checkNetworkError(t, m.name, err, true)
+				if took := time.Since(started); took != test.took || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s, %s: after %v: %v", name, m.name, took, err)
+				}
+			})
+		}
 	}
-	var network *client.NetworkError
-	if !errors.As(err, &network) || !network.Sent || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("the client's timeout: %v", err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = newClient(t, url).Share(ctx, onetime.ShareRequest{Secret: "s"})
-	if network = nil; !errors.As(err, &network) || !network.Sent || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("the context's deadline: %v", err)
+}
+
+// TestClientShowsNothing holds that a client does not print its token, nor does what it was made with.
+func TestClientShowsNothing(t *testing.T) {
+	c := newClient(t, client.EU, client.WithAccount(email, markToken))
+	option := client.WithAccount(email, markToken)
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("client", "client", c, "option", fmt.Sprint(option))
+	text := fmt.Sprintf("%v|%+v|%#v|%v|%+v|%#v|%v|%s", c, c, c, *c, *c, *c, option, log.String())
+	if found := leaked(text); len(found) > 0 {
+		t.Errorf("it shows %q in %s", found, text)
 	}
 }
 
