@@ -184,16 +184,14 @@ func readBody(response *http.Response) ([]byte, error) {
 // pathKey refuses what cannot stand in a path as a key: a server would take it for a part of the path, or for another
 // operation of the same path.
 func pathKey(key onetime.Sensitive, operation string, taken ...string) error {
-	v := &contract.Violation{Direction: contract.Request, Operation: operation, Parameter: "path key"}
+	rule, want := contract.RuleSyntax, "means something else in a path"
 	switch {
 	case key == "":
-		v.Rule, v.Want = "required", "is required"
-	case key == "." || key == ".." || slices.Contains(taken, key.Expose()):
-		v.Rule, v.Want = contract.RuleSyntax, "means something else in a path"
-	default:
+		rule, want = "required", "is required"
+	case key != "." && key != ".." && !slices.Contains(taken, key.Expose()):
 		return nil
 	}
-	return v
+	return &contract.Violation{Direction: contract.Request, Operation: operation, Parameter: "path key", Rule: rule, Want: want}
 }
 
 // unreadable is returned for an answer of which nothing can be made: violations are not enforced, or a text is empty that

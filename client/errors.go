@@ -96,7 +96,11 @@ func refusal(response *http.Response, body []byte, h hidden) *Error {
 
 // intended returns the status that the public service meant, and 0 if it says none that is an error.
 func intended(header http.Header) int {
-	if n, err := strconv.Atoi(header.Get("X-OTS-Intended-Status")); err == nil && n >= 400 && n <= 599 {
+	text := header.Get("X-OTS-Intended-Status")
+	if text == "" {
+		return 0
+	}
+	if n, err := strconv.Atoi(text); err == nil && n >= 400 && n <= 599 {
 		return n
 	}
 	return 0
@@ -105,6 +109,9 @@ func intended(header http.Header) int {
 // retryAfter returns how long a server asks to wait, in seconds or until a date of its clock, and 0 if it does not.
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	text := header.Get("Retry-After")
+	if text == "" {
+		return 0
+	}
 	if n, err := strconv.ParseUint(text, 10, 30); err == nil { // 34 years
 		return time.Duration(n) * time.Second
 	}

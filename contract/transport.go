@@ -203,7 +203,7 @@ func bodyOf(data []byte, rest io.ReadCloser) io.ReadCloser {
 
 // withBody returns a copy of a request that sends what was read of it. If that is all, its length is known.
 func withBody(r *http.Request, data []byte, rest io.ReadCloser) *http.Request {
-	sent := r.Clone(r.Context())
+	sent := r.WithContext(r.Context()) // which shares what is not changed
 	if r.Body == nil || r.Body == http.NoBody {
 		return sent
 	}
