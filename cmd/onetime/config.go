@@ -140,7 +140,7 @@ func (s *setting) set(text, from string, wrong *configError) {
 }
 
 // notSettings are variables that are in no table.
-var notSettings = []string{"ONETIME_PASSPHRASE", "ONETIME_CONFIG", "ONETIME_SOAK"}
+var notSettings = []string{"ONETIME_PASSPHRASE", "ONETIME_CONFIG", "ONETIME_SOAK", "ONETIME_ENGINES"}
 
 // isElsewhere tells whether a name is in the table of other commands, which may have the same file and environment.
 func isElsewhere(name string) bool {

@@ -238,22 +238,27 @@ func StartSentinel(t testing.TB, settings ...string) *Trio {
 	t.Helper()
 	trio := &Trio{}
 	for i := range trio.Engines {
-		trio.Engines[i] = Start(t, settings...)
-		if i > 0 {
-			trio.follow(t, trio.Engines[i], trio.Engines[0])
+		if i == 0 {
+			trio.Engines[i] = Start(t, settings...)
+		} else {
+			trio.Engines[i] = StartReplica(t, trio.Engines[0], settings...)
 		}
 	}
 	for i := range trio.sentinels {
 		trio.sentinels[i] = startSentinel(t, trio.Engines[0])
 	}
-	trio.waitForReplicas(t)
 	trio.waitForSentinels(t)
 	return trio
 }
 
-func (trio *Trio) follow(t testing.TB, replica, primary *Engine) {
+// StartReplica starts an engine that follows another one, and waits until it does.
+func StartReplica(t testing.TB, primary *Engine, settings ...string) *Engine {
+	t.Helper()
+	replica := Start(t, settings...)
 	host, port, _ := net.SplitHostPort(primary.Address)
 	replica.must(t, "REPLICAOF", host, port)
+	replica.waitForLink(t)
+	return replica
 }
 
 func startSentinel(t testing.TB, primary *Engine) *Engine {
@@ -272,24 +277,22 @@ func startSentinel(t testing.TB, primary *Engine) *Engine {
 	return s
 }
 
-// waitForReplicas returns when both replicas follow.
-func (trio *Trio) waitForReplicas(t testing.TB) {
+// waitForLink returns when a replica follows.
+func (e *Engine) waitForLink(t testing.TB) {
 	t.Helper()
-	for _, replica := range trio.Engines[1:] {
-		replica.wait(t, func(c valkey.Client) error {
-			role, err := c.Do(t.Context(), c.B().Role().Build()).ToArray()
-			if err != nil {
-				return err
-			}
-			if len(role) < 4 {
-				return errors.New("it is no replica")
-			}
-			if link, _ := role[3].ToString(); link != "connected" {
-				return fmt.Errorf("the replica is in state %s", link)
-			}
-			return nil
-		})
-	}
+	e.wait(t, func(c valkey.Client) error {
+		role, err := c.Do(t.Context(), c.B().Role().Build()).ToArray()
+		if err != nil {
+			return err
+		}
+		if len(role) < 4 {
+			return errors.New("it is no replica")
+		}
+		if link, _ := role[3].ToString(); link != "connected" {
+			return fmt.Errorf("the replica is in state %s", link)
+		}
+		return nil
+	})
 }
 
 // waitForSentinels returns when each knows the replicas and the others.
