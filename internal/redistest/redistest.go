@@ -48,6 +48,10 @@ func program(t testing.TB) string {
 	return ""
 }
 
+// All tells whether those tests run that take several engines, or long: with ONETIME_ENGINES=all, which CI sets, or
+// ONETIME_SOAK=1, which make soak does.
+func All() bool { return os.Getenv("ONETIME_ENGINES") == "all" || os.Getenv("ONETIME_SOAK") != "" }
+
 // An Engine is one redis-server.
 type Engine struct {
 	Address string

@@ -1,7 +1,6 @@
 package redisstore_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/onetime-go/onetime/internal/redistest"
@@ -30,11 +29,10 @@ func open(t testing.TB, config redisstore.Config) *redisstore.Store {
 	return store
 }
 
-// large tells whether the tests that need several engines run: ONETIME_ENGINES=all, which make soak and CI set.
 func large(t *testing.T) {
 	t.Helper()
-	if os.Getenv("ONETIME_ENGINES") != "all" && os.Getenv("ONETIME_SOAK") == "" {
-		t.Skip("it starts several engines: ONETIME_ENGINES=all runs it")
+	if !redistest.All() {
+		t.Skip("it starts several engines, or takes long: ONETIME_ENGINES=all runs it")
 	}
 }
 
