@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/onetime-go/onetime/internal/durable"
 )
 
 // The files of a data folder.
@@ -38,7 +40,7 @@ func dataFolder(flag string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := durable.MakeFolder(folder, 0o700); err != nil {
 		return "", fmt.Errorf("make the data folder: %w", err)
 	}
 	return folder, nil

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -16,6 +17,8 @@ type journal struct {
 	// faults says that servers may answer 500, which leaves open whether anything was done.
 	faults bool
 	failed int // how often they did
+	// longest is a little less than how long values are at most; 0 stands for 9,000 bytes.
+	longest int
 }
 
 // An entry is a secret whose share was acknowledged.
@@ -72,7 +75,7 @@ func (j *journal) act(a api, random *rand.Rand) error {
 }
 
 func (j *journal) share(a api, random *rand.Rand) error {
-	value := fmt.Sprintf("value %d %s", random.Uint64(), strings.Repeat("z", random.IntN(9000)))
+	value := fmt.Sprintf("value %d %s", random.Uint64(), strings.Repeat("z", random.IntN(cmp.Or(j.longest, 9000))))
 	r, err := a.share(value, "")
 	if err != nil {
 		return err // nobody knows its key
@@ -223,3 +226,6 @@ func (j *journal) settle(a api, from int) error {
 	}
 	return nil
 }
+
+// random is a source that no other test shares.
+func random() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }

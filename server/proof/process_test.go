@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"modernc.org/sqlite"
+
 	"github.com/onetime-go/onetime/server"
 	"github.com/onetime-go/onetime/server/sqlitestore"
 	"github.com/onetime-go/onetime/server/vault"
@@ -151,6 +153,15 @@ func (p *process) kill() {
 // servePlanted serves a folder with a bug. SIGTERM ends it at once, which is one, too.
 func servePlanted(plant, folder string) error {
 	ctx := context.Background()
+	if plant == plantUnsynced {
+		sqlite.RegisterConnectionHook(func(conn sqlite.ExecQuerierContext, _ string) error {
+			_, err := conn.ExecContext(ctx, "PRAGMA synchronous = OFF", nil)
+			return err
+		})
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
 	store, err := sqlitestore.Open(ctx, filepath.Join(folder, databaseFile))
 	if err != nil {
 		return err
@@ -177,6 +188,8 @@ const (
 	plantShares = "shares are answered before they are stored"
 	plantClaims = "claims are answered before they are stored"
 	plantNone   = "nothing but that SIGTERM is not heard"
+
+	plantUnsynced = "the database is not synced"
 )
 
 // early is a store that answers before it has stored. While the process lives nobody can tell.

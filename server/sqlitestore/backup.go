@@ -7,7 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
+
+	"github.com/onetime-go/onetime/internal/durable"
 )
 
 // Backup writes a copy of the database to a new file at path, of mode 0600, and returns when it is on the disk. It never
@@ -63,7 +64,7 @@ func backup(ctx context.Context, db database, path string) error {
 	if err := os.Link(file.Name(), path); err != nil { // unlike a rename, it fails if the name is taken
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return durable.SyncFolder(filepath.Dir(path))
 }
 
 // vacuumInto has a connection of its own, which is gone afterwards with its snapshot of the database.
@@ -74,16 +75,4 @@ func vacuumInto(ctx context.Context, db database, path string) error {
 	}
 	_, err = pool.ExecContext(ctx, "VACUUM INTO ?", path)
 	return errors.Join(err, pool.Close())
-}
-
-// syncFolder makes a name durable.
-func syncFolder(folder string) error {
-	if runtime.GOOS == "windows" {
-		return nil // it cannot sync folders
-	}
-	d, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/onetime-go/onetime/internal/durable"
 )
 
 // A Keyring holds the server keys, in the order in which they were made. One of them is active: it seals what is new.
@@ -152,7 +154,7 @@ func syncKeyring(path string) error {
 	}
 	f, err := os.Open(path)
 	if err == nil {
-		err = errors.Join(f.Sync(), f.Close(), syncFolder(filepath.Dir(path)))
+		err = errors.Join(f.Sync(), f.Close(), durable.SyncFolder(filepath.Dir(path)))
 	}
 	if err != nil {
 		return fmt.Errorf("vault: sync the keyring: %w", err)
@@ -323,7 +325,7 @@ func (k *Keyring) write(path string, place func(temporary string) error) error {
 	if err := place(temporary); err != nil {
 		return fmt.Errorf("vault: write the keyring: %w", err)
 	}
-	if err := syncFolder(filepath.Dir(path)); err != nil {
+	if err := durable.SyncFolder(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("vault: write the keyring: %w", err)
 	}
 	return nil
@@ -345,16 +347,4 @@ func writeDurably(folder string, data []byte) (name string, err error) {
 		return "", err
 	}
 	return f.Name(), f.Sync()
-}
-
-// syncFolder makes a name durable.
-func syncFolder(folder string) error {
-	if runtime.GOOS == "windows" {
-		return nil // it cannot sync folders
-	}
-	d, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
