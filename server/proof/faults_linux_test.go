@@ -136,9 +136,6 @@ func TestFaults(t *testing.T) {
 				if !try(f) {
 					misses++
 				}
-				if f.call == "fsync" && n > 3 {
-					break
-				}
 			}
 			f.when = "1+"
 			try(f)
