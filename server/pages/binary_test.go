@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,4 +100,27 @@ func (p *process) stop(t testing.TB) string {
 		t.Errorf("it ends with %v", p.err)
 	}
 	return cmp.Or(p.stderr.String(), "nothing")
+}
+
+// TestOff holds that --pages=false leaves the API alone.
+func TestOff(t *testing.T) {
+	p := startProcess(t, "--pages=false")
+	for _, path := range []string{"/", "/secret/0", "/docs", "/openapi.yaml"} {
+		r, err := http.NewRequest(http.MethodGet, p.base+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "text/html")
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != 404 || response.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s is answered %d, %s", path, response.StatusCode, response.Header.Get("Content-Type"))
+		}
+	}
+	if status, err := p.api.Status(t.Context()); err != nil || status.Status != "nominal" {
+		t.Errorf("the API answers %v, %v", status, err)
+	}
 }

@@ -271,6 +271,9 @@ func TestKeyboardOnly(t *testing.T) {
 	v.tab("#burn")
 	v.press(kb.Enter)
 	v.sees("Burn this secret?")
+	if got := v.focused(); got != "keep" {
+		t.Errorf("the focus is at %q", got)
+	}
 	v.picture("burn")
 	v.reachable("burn asked")
 	v.press(kb.Escape)
@@ -317,11 +320,13 @@ func TestCopy(t *testing.T) {
 // TestForgets holds that a page that was left and come back to has forgotten what it held.
 func TestForgets(t *testing.T) {
 	s := serve(t, "", pages.Config{})
-	r := share(t, s, onetime.ShareRequest{Secret: "to be forgotten"})
 	v := visit(t, s)
-	v.open(s.base + "/secret/" + r.SecretKey.Expose())
-	v.click("#submit")
-	v.text("#value")
+	reveal := func() {
+		v.open(s.base + "/secret/" + share(t, s, onetime.ShareRequest{Secret: "to be forgotten"}).SecretKey.Expose())
+		v.click("#submit")
+		v.text("#value")
+	}
+	reveal()
 	v.open(s.base + "/")
 	v.enter("#secret", "to be forgotten, too")
 	v.do("go back", chromedp.NavigateBack())
@@ -330,6 +335,13 @@ func TestForgets(t *testing.T) {
 	v.do("go forward", chromedp.NavigateForward())
 	v.sees("Share a secret, once")
 	v.holdsNone("the creator has come back", "to be forgotten")
+
+	// Whether a browser keeps a page that was left in memory is for it to decide. These are the events if it does.
+	reveal()
+	eval[bool](v, `dispatchEvent(new PageTransitionEvent("pagehide", {persisted: true}))`)
+	v.holdsNone("the page is left", "to be forgotten")
+	eval[bool](v, `dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))`)
+	v.sees("Nothing has been revealed yet")
 }
 
 // TestWithoutJavaScript holds that pages say what to do then, and that nothing is consumed.

@@ -81,7 +81,10 @@ async function look() {
 }
 
 part("look").addEventListener("click", look);
-part("burn").addEventListener("click", () => dialog.showModal());
+part("burn").addEventListener("click", () => {
+  dialog.showModal();
+  (part("locked").hidden ? part("keep") : input("passphrase")).focus(); // not where a second Enter would burn it
+});
 part("keep").addEventListener("click", () => dialog.close());
 dialog.addEventListener("close", () => {
   input("passphrase").value = "";
