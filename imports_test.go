@@ -1,6 +1,8 @@
 package onetime_test
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -49,14 +51,31 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestClientIsLight holds that a program that imports only the client links no server and no database.
+// TestClientIsLight holds that a program that imports only the client links no server and no database, and that the README
+// says how much it links.
 func TestClientIsLight(t *testing.T) {
-	for _, dep := range list(t, "-deps", module+"/client") {
-		for _, heavy := range []string{"github.com/labstack/", "modernc.org/", "github.com/valkey-io/", "github.com/spf13/", "golang.org/x/crypto/argon2"} {
-			if strings.HasPrefix(dep, heavy) {
+	heavy := []string{"github.com/labstack/", "modernc.org/", "github.com/redis/", "github.com/valkey-io/",
+		"github.com/gomodule/redigo", "github.com/spf13/", "golang.org/x/crypto/argon2", module + "/server"}
+	modules, packages := map[string]bool{}, 0
+	for _, line := range strings.Split(listLines(t, "-deps", "-f", "{{.ImportPath}} {{if .Module}}{{.Module.Path}}{{end}}", module+"/client"), "\n") {
+		dep, of, _ := strings.Cut(line, " ")
+		for _, prefix := range heavy {
+			if strings.HasPrefix(dep, prefix) || dep == "database/sql" || dep == "testing" {
 				t.Errorf("the client links %s", dep)
 			}
 		}
+		if of != "" && of != module {
+			modules[of] = true
+			packages++
+		}
+	}
+	want := fmt.Sprintf("%d packages of %d modules", packages, len(modules))
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.ReplaceAll(string(readme), "\n", " "), want) {
+		t.Errorf("the README does not say that a program that imports the client links %s", want)
 	}
 }
 
@@ -71,9 +90,14 @@ func TestVaultKnowsNoHTTP(t *testing.T) {
 
 func list(t *testing.T, args ...string) []string {
 	t.Helper()
+	return strings.Fields(listLines(t, args...))
+}
+
+func listLines(t *testing.T, args ...string) string {
+	t.Helper()
 	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	return strings.Fields(string(out))
+	return strings.TrimSpace(string(out))
 }

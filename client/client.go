@@ -1,18 +1,22 @@
-// Package client calls servers of the Onetime Secret API: the public service, or a self-hosted one. It checks every
-// request and every answer against the contract, so that a program learns at once when either side leaves it.
+// Package client calls servers of the Onetime Secret API: the public service, in one of its regions, or a self-hosted one.
+// It checks every request and every answer against the contract, so that a program learns at once when either side leaves it.
 //
 //	c, err := client.New(client.EU)
 //	receipt, err := c.Share(ctx, onetime.ShareRequest{Secret: "the cake is a lie", TTL: time.Hour})
 //	link := c.SecretURL(receipt.SecretKey)
 //
-// Errors are of three kinds. The server refused: *Error, which errors.Is compares with onetime.ErrNotFound and the like.
-// The contract was broken, and by whom: *contract.Violation. The network failed: *NetworkError, which says whether the
-// request can have been processed. No error shows a secret, a passphrase, a token or a key, not even where the server's
-// own message repeats one.
+// Errors are of three kinds. The server refused: *Error, which errors.Is compares with onetime.ErrNotFound and the like, by
+// the status that the server meant. The contract was broken, and by whom: *contract.Violation. The network failed:
+// *NetworkError, which says whether the request can have been processed. No error shows a secret, a passphrase, a token or a
+// key, not even where the server's own message repeats one.
 //
-// What creates or consumes is never sent twice by itself. (A GET, which changes nothing, may be repeated by net/http if
-// a connection that was kept open turns out to be closed.) Redirects are not followed. For calls that this package does
-// not have, use the generated client (see Client.Raw).
+// Share, Generate, Reveal and Burn are sent once, whatever happens: neither this package nor net/http below it sends them
+// again, and redirects are not followed. Receipt, Recent, Status and AuthCheck change nothing. They are sent again if the
+// connection fails or the server answers 429 or 5xx: after a pause that grows, is random in part and at least what
+// Retry-After asks for, and within the timeout of the call.
+//
+// For calls that this package does not have, use the generated client (see Client.Raw). For tests of programs that use it,
+// package clienttest starts a real server.
 package client
 
 import (
@@ -42,7 +46,7 @@ const (
 // DefaultTimeout bounds a call, unless an http.Client of one's own says otherwise.
 const DefaultTimeout = 30 * time.Second
 
-// A Client calls one server. It may be used concurrently.
+// A Client calls one server. It may be used concurrently, and prints nothing of its account.
 type Client struct {
 	base        string // without a slash at its end
 	raw         *gen.Client
@@ -69,7 +73,9 @@ func WithAccount(email string, token onetime.Sensitive) Option {
 }
 
 // WithHTTPClient sends requests with the Transport, Jar and Timeout of h, for proxies, tracing or client certificates. A zero
-// Timeout sets none. Redirects are not followed, whatever h says. h itself is not changed; nil changes nothing.
+// Timeout sets none: then the context bounds a call. Redirects are not followed, whatever h says. A Transport that sends
+// requests again by itself breaks the promise that what creates or consumes is sent once; *http.Transport is not one. h
+// itself is not changed; nil changes nothing.
 func WithHTTPClient(h *http.Client) Option {
 	return func(o *options) {
 		if h != nil {
@@ -85,12 +91,14 @@ func WithReport(report func(*contract.Violation)) Option {
 	return func(o *options) { o.report = report }
 }
 
-// WithoutChecks checks no message against the contract. Calls succeed as far as what came can be understood.
+// WithoutChecks checks no message against the contract. Calls succeed as far as what came can be understood, as they do
+// WithReport.
 func WithoutChecks() Option {
 	return func(o *options) { o.unchecked = true }
 }
 
-// WithRetries says how often a read is sent again: 0 is never, and less than 0 stands for DefaultRetries.
+// WithRetries says how often Receipt, Recent, Status and AuthCheck are sent again at most: 0 is never, and less than 0 stands for
+// DefaultRetries.
 func WithRetries(n int) Option {
 	return func(o *options) { o.retries = n }
 }
@@ -101,7 +109,8 @@ func WithPlainHTTP() Option {
 }
 
 // New returns a client for the server at a base URL, such as EU or https://secrets.example.com; a path /api at its end may
-// be left out. It does not call the server.
+// be left out. Without options it has no account, enforces the contract, and sends over https (on this machine over http,
+// too) as http.DefaultClient would, but with DefaultTimeout. It does not call the server.
 func New(baseURL string, opts ...Option) (*Client, error) {
 	o := options{http: http.Client{Timeout: DefaultTimeout}, retries: -1}
 	for _, opt := range opts {

@@ -128,7 +128,9 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 // A NetworkError is a call that got no answer, or not the whole of it.
 type NetworkError struct {
 	// Sent tells whether the server can have processed the request. If it is false nothing was done, and the call can be
-	// made again without fear.
+	// made again without fear: no connection came about, or one that was kept turned out to be closed, before a byte of
+	// the request was written. Where that cannot be known - over HTTP/2, or with some Transports of one's own - it is
+	// true.
 	Sent bool
 	Err  error // what the network said
 }
