@@ -185,4 +185,9 @@ func TestRaw(t *testing.T) {
 	if !errors.As(err, &broken) || broken.Rule != contract.RuleContentType {
 		t.Errorf("a wrong Content-Type: %v", err)
 	}
+	h := &http.Client{Transport: &script{answers: []any{errNetwork}}}
+	_, err = newClient(t, client.EU, client.WithHTTPClient(h)).Raw().V1PrivateShowReceipt(t.Context(), markKey)
+	if !errors.Is(err, errNetwork) || len(leaked(err.Error())) > 0 {
+		t.Errorf("a failure of the network: %v", err)
+	}
 }

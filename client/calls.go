@@ -17,6 +17,9 @@ import (
 	"github.com/onetime-go/onetime/gen"
 )
 
+// Receipts are asked for under /private, the only name that servers of every version have for all three operations: v0.23
+// knows no /receipt, and does not burn under /metadata.
+
 // Share stores a secret and returns its receipt, with the key to pass on. If the network fails (NetworkError) the secret
 // may be stored all the same, under a key that nobody has.
 func (c *Client) Share(ctx context.Context, r onetime.ShareRequest) (onetime.Receipt, error) {
@@ -68,20 +71,20 @@ func alone(_ context.Context, r *http.Request) error {
 // Receipt returns what became of a secret, by the receipt's key. It consumes nothing.
 func (c *Client) Receipt(ctx context.Context, key onetime.Sensitive) (onetime.Receipt, error) {
 	return query(ctx, c, "receipt", c.hide(key), readReceipt, func(ctx context.Context) (*http.Response, error) {
-		if err := pathKey(key, "v1_showReceipt", "recent"); err != nil {
+		if err := pathKey(key, "v1_private_showReceipt", "recent"); err != nil {
 			return nil, err
 		}
-		return c.raw.V1ShowReceipt(ctx, key.Expose())
+		return c.raw.V1PrivateShowReceipt(ctx, key.Expose())
 	})
 }
 
 // Burn deletes a secret unread, by the key of its receipt.
 func (c *Client) Burn(ctx context.Context, r onetime.BurnRequest) (onetime.Burned, error) {
 	return call(ctx, "burn", c.hide(r.Key, r.Passphrase), readBurned, func(ctx context.Context) (*http.Response, error) {
-		if err := pathKey(r.Key, "v1_receipt_burnSecret"); err != nil {
+		if err := pathKey(r.Key, "v1_private_burnSecret"); err != nil {
 			return nil, err
 		}
-		return c.raw.V1ReceiptBurnSecretWithFormdataBody(ctx, r.Key.Expose(), gen.BurnRequest{
+		return c.raw.V1PrivateBurnSecretWithFormdataBody(ctx, r.Key.Expose(), gen.BurnRequest{
 			Passphrase: optional(r.Passphrase.Expose()),
 			Continue:   new(bodyful),
 		})
@@ -91,7 +94,7 @@ func (c *Client) Burn(ctx context.Context, r onetime.BurnRequest) (onetime.Burne
 // Recent returns the newest receipts of the account, without the keys of their secrets.
 func (c *Client) Recent(ctx context.Context) ([]onetime.Receipt, error) {
 	return query(ctx, c, "recent", c.hide(), readReceipts, func(ctx context.Context) (*http.Response, error) {
-		return c.raw.V1ShowReceiptRecent(ctx)
+		return c.raw.V1PrivateShowReceiptRecent(ctx)
 	})
 }
 

@@ -102,7 +102,7 @@ func burn(t *testing.T, s target) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if burned.Receipt.State != onetime.StateBurned || burned.ShortKey != shared.SecretKey[:8] {
+	if burned.Receipt.State != onetime.StateBurned || len(burned.ShortKey) < 6 || !strings.HasPrefix(shared.SecretKey.Expose(), burned.ShortKey.Expose()) {
 		t.Errorf("burned is %+v", burned)
 	}
 	if _, err := c.Burn(t.Context(), onetime.BurnRequest{Key: shared.Key, Passphrase: "p"}); !errors.Is(err, onetime.ErrNotFound) {
@@ -239,7 +239,7 @@ func TestOddKeys(t *testing.T) {
 				t.Fatalf("%s of %q sends %q", m.name, key.Expose(), paths)
 			}
 			prefix, suffix := map[string]string{
-				"reveal": "POST /api/v1/secret/", "receipt": "GET /api/v1/receipt/", "burn": "POST /api/v1/receipt/",
+				"reveal": "POST /api/v1/secret/", "receipt": "GET /api/v1/private/", "burn": "POST /api/v1/private/",
 			}[m.name], map[string]string{"burn": "/burn"}[m.name]
 			inner, ok := strings.CutPrefix(paths[0], prefix)
 			inner, ok2 := strings.CutSuffix(inner, suffix)

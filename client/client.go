@@ -154,7 +154,7 @@ func (o *options) generated(base *url.URL) []gen.ClientOption {
 		Off:      o.unchecked,
 	}
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	all := []gen.ClientOption{gen.WithHTTPClient(&h)}
+	all := []gen.ClientOption{gen.WithHTTPClient(doer{&h})}
 	if o.username != "" {
 		all = append(all, gen.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			r.SetBasicAuth(o.username, o.token.Expose())
@@ -162,6 +162,14 @@ func (o *options) generated(base *url.URL) []gen.ClientOption {
 		}))
 	}
 	return all
+}
+
+// A doer is an http.Client whose errors do not show the URL, and thereby a key.
+type doer struct{ client *http.Client }
+
+func (d doer) Do(r *http.Request) (*http.Response, error) {
+	response, err := d.client.Do(r)
+	return response, withoutURL(err)
 }
 
 func parseBase(text string, plainHTTP bool) (*url.URL, error) {
@@ -192,8 +200,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Raw returns the generated client, which has a method for each operation. It sends through the same checks; its answers
-// are *http.Response.
+// Raw returns the generated client, which has a method for each operation. It sends through the same checks, once; its
+// answers are *http.Response, and its errors *contract.Violation or those of net/http, which may repeat what a server sent.
 func (c *Client) Raw() *gen.Client { return c.raw }
 
 // SecretURL returns the link under which people find a secret. It holds the secret's key.

@@ -126,7 +126,7 @@ func TestCuts(t *testing.T) {
 			written = 1 + rnd.IntN(answer)
 		}
 		var begun atomic.Int32
-		service := newPublicService()
+		service := newPublicService(false)
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPost {
 				begun.Add(1)

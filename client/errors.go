@@ -158,7 +158,7 @@ func (e *NetworkError) Unwrap() error { return e.Err }
 // GoString says what Error says.
 func (e *NetworkError) GoString() string { return fmt.Sprintf("&client.NetworkError{%q}", e.Error()) }
 
-// failure sorts what an http.Client returns. It drops every *url.Error, whose text has the URL and thereby the key.
+// failure sorts what an http.Client returns.
 func failure(err error, sent bool, h hidden) error {
 	if v := (*contract.Violation)(nil); errors.As(err, &v) {
 		if v.Status/100 == 3 {
@@ -166,10 +166,15 @@ func failure(err error, sent bool, h hidden) error {
 		}
 		return v
 	}
+	return &NetworkError{Sent: sent, Err: quiet(err, h)}
+}
+
+// withoutURL drops every *url.Error, whose text has the URL.
+func withoutURL(err error) error {
 	for u := (*url.Error)(nil); errors.As(err, &u); u = nil {
 		err = u.Err
 	}
-	return &NetworkError{Sent: sent, Err: quiet(err, h)}
+	return err
 }
 
 // A quietError is an error whose own text may hold what is not to be shown.

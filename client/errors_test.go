@@ -189,9 +189,9 @@ func TestReport(t *testing.T) {
 		"ttl":3600,"metadata_ttl":7200,"secret_ttl":3600,"metadata_url":"https://h/private/mk","share_domain":"","recipient":[],"passphrase_required":true}`
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/share", answer(200, nil, old))
-	mux.HandleFunc("GET /api/v1/receipt/mk", answer(200, nil, old))
-	mux.HandleFunc("GET /api/v1/receipt/recent", answer(200, nil, "["+old+"]"))
-	mux.HandleFunc("POST /api/v1/receipt/mk/burn", answer(200, nil, `{"state":`+old+`,"secret_shortkey":"sk"}`))
+	mux.HandleFunc("GET /api/v1/private/mk", answer(200, nil, old))
+	mux.HandleFunc("GET /api/v1/private/recent", answer(200, nil, "["+old+"]"))
+	mux.HandleFunc("POST /api/v1/private/mk/burn", answer(200, nil, `{"state":`+old+`,"secret_shortkey":"sk"}`))
 	mux.HandleFunc("POST /api/v1/generate", answer(201, nil, strings.Replace(old, `"ttl":3600`, `"value":"v","ttl":"3600"`, 1)))
 	mux.HandleFunc("POST /api/v1/secret/sk", answer(200, nil, `{"value":"v","secret_key":"sk"}`))
 	mux.HandleFunc("POST /api/v1/secret/gone", answer(404, nil, `{"mesage":"Unknown secret"}`))

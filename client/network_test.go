@@ -20,6 +20,7 @@ import (
 
 	"github.com/onetime-go/onetime"
 	"github.com/onetime-go/onetime/client"
+	"github.com/onetime-go/onetime/contract"
 )
 
 // raw starts a listener that hands each connection to a function, and closes it when that returns. It returns its URL.
@@ -270,35 +271,65 @@ func TestUntrustedServer(t *testing.T) {
 	}
 }
 
-// TestHTTP2 holds that a request is not sent again where HTTP/2 would by itself: after a reset for a protocol error.
+// TestHTTP2 holds that a request is not sent again where HTTP/2 would by itself: after a reset for a protocol error, which
+// leaves open whether it was processed, or one that says that it was not.
 func TestHTTP2(t *testing.T) {
+	const protocolError, refusedStream = 1, 7
 	certified := httptest.NewTLSServer(nil)
 	defer certified.Close()
 	config := &tls.Config{Certificates: certified.TLS.Certificates, NextProtos: []string{"h2"}}
 	var requests atomic.Int32
-	u := raw(t, func(conn net.Conn) { resetStreams(tls.Server(conn, config), &requests) })
-	for _, m := range append(eight("long enough", "long enough", unknownKey)[:5], eight("long enough", "", unknownKey)[:5]...) {
-		if m.name == "receipt" {
-			continue
+	var code atomic.Uint32
+	u := raw(t, func(conn net.Conn) { resetStreams(tls.Server(conn, config), &requests, byte(code.Load())) })
+	for _, reason := range []uint32{protocolError, refusedStream} {
+		code.Store(reason)
+		for _, m := range append(eight("long enough", "long enough", unknownKey)[:5], eight("long enough", "", unknownKey)[:5]...) {
+			if m.name == "receipt" {
+				continue
+			}
+			transport := &http.Transport{
+				TLSClientConfig:   &tls.Config{RootCAs: certified.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs},
+				ForceAttemptHTTP2: true,
+			}
+			h := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+			requests.Store(0)
+			err := m.call(t.Context(), newClient(t, strings.Replace(u, "http:", "https:", 1), client.WithHTTPClient(h)))
+			transport.CloseIdleConnections()
+			checkNetworkError(t, m.name, err, true)
+			if n := requests.Load(); n != 1 {
+				t.Errorf("%s was sent %d times", m.name, n)
+			}
 		}
-		transport := &http.Transport{
-			TLSClientConfig:   &tls.Config{RootCAs: certified.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs},
-			ForceAttemptHTTP2: true,
+	}
+}
+
+// TestNothingToRepeat holds that no request that creates or consumes has what net/http takes for leave to send it again.
+func TestNothingToRepeat(t *testing.T) {
+	inspect := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.GetBody != nil || r.Body == nil || r.Body == http.NoBody || r.ContentLength <= 0 {
+			t.Errorf("%s has a body that can be had twice, or none", r.URL.Path)
 		}
-		h := &http.Client{Transport: transport, Timeout: 20 * time.Second}
-		requests.Store(0)
-		err := m.call(t.Context(), newClient(t, strings.Replace(u, "http:", "https:", 1), client.WithHTTPClient(h)))
-		transport.CloseIdleConnections()
-		checkNetworkError(t, m.name, err, true)
-		if n := requests.Load(); n != 1 {
-			t.Errorf("%s was sent %d times", m.name, n)
+		for name := range r.Header {
+			if strings.Contains(name, "Idempotency") {
+				t.Errorf("%s has a header %s", r.URL.Path, name)
+			}
+		}
+		return nil, errNetwork
+	})
+	h := &http.Client{Transport: inspect}
+	for _, option := range []client.Option{client.WithReport(nil), client.WithReport(func(*contract.Violation) {}), client.WithoutChecks()} {
+		for _, m := range append(eight("s", "p", unknownKey)[:5], eight("s", "", unknownKey)[:5]...) {
+			if m.name == "receipt" {
+				continue
+			}
+			checkNetworkError(t, m.name, m.call(t.Context(), newClient(t, client.EU, client.WithHTTPClient(h), option)), true)
 		}
 	}
 }
 
 // resetStreams serves HTTP/2 so far that it resets every stream, once it has the whole request.
-func resetStreams(conn net.Conn, requests *atomic.Int32) {
-	const data, headers, rst, settings, endStream, protocolError = 0, 1, 3, 4, 1, 1
+func resetStreams(conn net.Conn, requests *atomic.Int32, code byte) {
+	const data, headers, rst, settings, endStream = 0, 1, 3, 4, 1
 	preface := make([]byte, 24)
 	if _, err := io.ReadFull(conn, preface); err != nil {
 		return
@@ -323,7 +354,7 @@ func resetStreams(conn net.Conn, requests *atomic.Int32) {
 			if requests.Add(1) > 1 { // it would go on for ever
 				return
 			}
-			frame(rst, binary.BigEndian.Uint32(head[5:]), 0, 0, 0, protocolError)
+			frame(rst, binary.BigEndian.Uint32(head[5:]), 0, 0, 0, code)
 		}
 	}
 }

@@ -16,7 +16,9 @@ import (
 // it meant. It keeps its secrets in memory, for one account.
 type publicService struct {
 	http.Handler
-	older bool // answer as v0.23 does: without the names of v0.24, and no share_domain in a reveal
+	// older answers as v0.23 does: no names of v0.24, in answers or in paths, no share_domain in a reveal, a token for forms
+	// in every error, and shorter keys.
+	older bool
 
 	mu      sync.Mutex
 	records []*publicRecord // oldest first
@@ -42,9 +44,9 @@ var (
 	publicUnauthorized = &publicError{401, "", "Not authorized"}
 )
 
-func newPublicService() *publicService {
+func newPublicService(older bool) *publicService {
 	mux := http.NewServeMux()
-	p := &publicService{Handler: mux}
+	p := &publicService{Handler: mux, older: older}
 	route := func(pattern string, account bool, answer func(custid string, r *http.Request) (any, *publicError)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			custid, err := publicCaller(r, account)
@@ -58,7 +60,11 @@ func newPublicService() *publicService {
 			if err != nil {
 				w.Header().Set("X-OTS-Intended-Status", strconv.Itoa(err.status))
 				w.WriteHeader(http.StatusNotFound)
-				body = map[string]string{"error": err.kind, "message": err.message}
+				if older {
+					body = map[string]string{"message": err.message, "shrimp": "token"}
+				} else {
+					body = map[string]string{"error": err.kind, "message": err.message}
+				}
 			}
 			_ = json.NewEncoder(w).Encode(body)
 		})
@@ -69,14 +75,20 @@ func newPublicService() *publicService {
 	route("GET /api/v1/status", false, nominal)
 	route("GET /api/v1/authcheck", true, nominal)
 	route("POST /api/v1/share", false, p.share)
-	route("POST /api/v1/create", false, p.share)
 	route("POST /api/v1/generate", false, p.generate)
 	route("POST /api/v1/secret/{key}", false, p.reveal)
-	for _, name := range []string{"receipt", "private", "metadata"} {
+	names := []string{"private", "metadata"}
+	if !older {
+		route("POST /api/v1/create", false, p.share)
+		route("POST /api/v1/metadata/{key}/burn", false, p.burn)
+		route("POST /api/v1/receipt/{key}/burn", false, p.burn)
+		names = append(names, "receipt")
+	}
+	route("POST /api/v1/private/{key}/burn", false, p.burn)
+	for _, name := range names {
 		route("GET /api/v1/"+name+"/recent", true, p.recent)
 		route("GET /api/v1/"+name+"/{key}", false, p.receipt)
 		route("POST /api/v1/"+name+"/{key}", false, p.receipt)
-		route("POST /api/v1/"+name+"/{key}/burn", false, p.burn)
 	}
 	route("/", false, func(string, *http.Request) (any, *publicError) { return nil, &publicError{404, "", "Not Found"} })
 	return p
@@ -123,13 +135,21 @@ func (p *publicService) store(custid string, r *http.Request, new *publicRecord)
 		}
 	}
 	new.custid, new.state, new.created, new.passphrase = custid, "new", time.Now().Unix(), r.FormValue("passphrase")
-	new.receiptKey, new.secretKey = fmt.Sprintf("%031dr", len(p.records))[1:], fmt.Sprintf("%031ds", len(p.records))[1:]
+	new.receiptKey, new.secretKey = p.newKey("r"), p.newKey("s")
 	p.records = append(p.records, new)
 	answer := p.answer(new)
 	if new.generated {
 		answer["value"], answer["secret_value"] = new.value, new.value
 	}
 	return p.dialect(answer), nil
+}
+
+func (p *publicService) newKey(kind string) string {
+	length := 62
+	if p.older {
+		length = 30
+	}
+	return kind + fmt.Sprintf("%0*d", length, len(p.records))
 }
 
 func obscured(address string) string {
@@ -173,7 +193,11 @@ func (p *publicService) burn(_ string, r *http.Request) (any, *publicError) {
 		return nil, &publicError{400, "FormError", "Incorrect passphrase"}
 	}
 	record.state = "burned"
-	return map[string]any{"state": p.dialect(p.answer(record)), "secret_shortkey": record.secretKey[:8]}, nil
+	short := record.secretKey[:8]
+	if p.older {
+		short = short[:6]
+	}
+	return map[string]any{"state": p.dialect(p.answer(record)), "secret_shortkey": short}, nil
 }
 
 func (p *publicService) recent(custid string, _ *http.Request) (any, *publicError) {

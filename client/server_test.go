@@ -36,12 +36,11 @@ func everywhere(t *testing.T, test func(*testing.T, target)) {
 		test(t, target{url: url, token: token, shortest: 20})
 	})
 	t.Run("public", func(t *testing.T) {
-		p := newPublicService()
+		p := newPublicService(false)
 		test(t, target{url: handle(t, p.ServeHTTP), token: publicToken, shortest: 12})
 	})
 	t.Run("public v0.23", func(t *testing.T) {
-		p := newPublicService()
-		p.older = true
+		p := newPublicService(true)
 		report := client.WithReport(func(v *contract.Violation) {
 			if v.Direction != contract.Response || v.Rule != "required" {
 				t.Errorf("reported: %v", v)
@@ -50,8 +49,7 @@ func everywhere(t *testing.T, test func(*testing.T, target)) {
 		test(t, target{url: handle(t, p.ServeHTTP), token: publicToken, shortest: 12, report: true, options: []client.Option{report}})
 	})
 	t.Run("public v0.23 unchecked", func(t *testing.T) {
-		p := newPublicService()
-		p.older = true
+		p := newPublicService(true)
 		test(t, target{url: handle(t, p.ServeHTTP), token: publicToken, shortest: 12, report: true, options: []client.Option{client.WithoutChecks()}})
 	})
 }
