@@ -14,7 +14,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/onetime-go/onetime/server"
+	"github.com/onetime-go/onetime/server/telemetry"
 	"github.com/onetime-go/onetime/server/vault"
 )
 
@@ -35,18 +38,104 @@ const profileTimeout = 10 * time.Minute
 type operator struct {
 	settings    settings
 	logger      *slog.Logger
+	metrics     *telemetry.Metrics
+	traces      *telemetry.Traces // nil for none
 	ready       *readiness
 	connections *connections
 	certificate *certificate // nil without TLS
 }
 
-func newOperator(s settings, store vault.Store, logger *slog.Logger) *operator {
-	return &operator{
+func newOperator(ctx context.Context, s settings, logger *slog.Logger) (*operator, error) {
+	o := &operator{
 		settings:    s,
 		logger:      logger,
-		ready:       &readiness{ping: store.Ping},
+		metrics:     telemetry.NewMetrics(),
 		connections: newConnections(s.maxConnections, s.trustedProxies),
 	}
+	seldom := rate.Sometimes{Interval: time.Minute}
+	traces, err := telemetry.NewTraces(ctx, o.isTrusted, func(err error) {
+		seldom.Do(func() { logger.Warn("traces are lost", "error", oneLine(err)) })
+	})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	o.traces = traces
+	return o, nil
+}
+
+// close sends what is left of the traces.
+func (o *operator) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime/2)
+	defer cancel()
+	if err := o.traces.Close(ctx); err != nil {
+		o.logger.Warn("the last traces are lost", "error", oneLine(err))
+	}
+}
+
+func (o *operator) vaultConfig() vault.Config {
+	s := o.settings
+	return vault.Config{
+		MaxSecret:       s.maxSecret,
+		RefuseAnonymous: s.accountsOnly,
+		AnonymousQuota:  vault.Quota{Secrets: s.anonymousSecrets, Bytes: int64(s.anonymousBytes)},
+		Observe:         o.event,
+	}
+}
+
+// event is told what happens in the vault, and logs what an operator has to look into.
+func (o *operator) event(e vault.Event) {
+	o.metrics.Event(e)
+	switch e.Kind {
+	case vault.EventDamaged:
+		o.logger.Error("a record is damaged", "record", e.Record)
+	case vault.EventClock:
+		o.logger.Error("the clock has jumped, or is behind the time of the last change; secrets may expire an hour early, and none late by more than that")
+	}
+}
+
+// watch measures and traces what a store does.
+func (o *operator) watch(store vault.Store) vault.Store {
+	return o.traces.Store(o.metrics.Store(store))
+}
+
+// attend adds what there is to see of a store that is open.
+func (o *operator) attend(store vault.Store) {
+	o.ready = &readiness{ping: store.Ping}
+	o.metrics.Gauge("onetime_secrets", "Secrets that wait for their readers, or for the sweep that follows their expiry.",
+		func(ctx context.Context) (float64, bool) {
+			live, err := store.Live(ctx)
+			return float64(live), err == nil
+		})
+	o.metrics.Gauge("onetime_store_writable", "1 if the store takes writes, as /readyz says.",
+		func(context.Context) (float64, bool) {
+			if o.ready.check() != nil {
+				return 0, true
+			}
+			return 1, true
+		})
+	if emptied, ok := store.(interface{ Emptied() time.Time }); ok {
+		o.metrics.Gauge("onetime_checkpoint_age_seconds", "Time since the database's log was emptied, in which deleted values may still stand.",
+			func(context.Context) (float64, bool) {
+				at := emptied.Emptied()
+				return time.Since(at).Seconds(), !at.IsZero()
+			})
+	}
+	o.metrics.Gauge("onetime_connections", "Connections that are open.", func(context.Context) (float64, bool) {
+		open, _ := o.connections.counted()
+		return float64(open), true
+	})
+	o.metrics.Counter("onetime_connections_refused_total", "Connections that were refused or closed for want of room.",
+		func(context.Context) (float64, bool) {
+			_, refused := o.connections.counted()
+			return float64(refused), true
+		})
+	o.metrics.Gauge("onetime_certificate_expires_timestamp_seconds", "When the certificate expires that is in use.",
+		func(context.Context) (float64, bool) {
+			if o.certificate == nil {
+				return 0, false
+			}
+			return float64(o.certificate.expires().Unix()), true
+		})
 }
 
 // publicServer serves the API and the pages.
@@ -89,6 +178,7 @@ func (o *operator) publicHandler(v *vault.Vault) (http.Handler, error) {
 		TrustedProxies: s.trustedProxies,
 		MaxBody:        maxBody(s.maxSecret),
 		RateLimit:      s.rateLimit,
+		Observe:        o.observe,
 		Logger:         o.logger,
 	})
 	if err != nil {
@@ -98,7 +188,7 @@ func (o *operator) publicHandler(v *vault.Vault) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return withHealth(o.observePages(o.adviseOnProxies(handler)), o.ready), nil
+	return withHealth(o.traces.Handler(o.observePages(o.adviseOnProxies(handler))), o.ready), nil
 }
 
 // observePages tells of requests that the pages have answered, as the API does of its own.
@@ -112,18 +202,22 @@ func (o *operator) observePages(next http.Handler) http.Handler {
 		if r.Pattern == "" { // the API has answered, and told
 			return
 		}
-		o.observe(r.Context(), server.Observation{
+		page := server.Observation{
 			Method:    r.Method, // GET or HEAD
 			Route:     r.Pattern,
 			Status:    seen.status,
 			Duration:  time.Since(start),
 			RequestID: id,
-		})
+		}
+		page.Log(r.Context(), o.logger)
+		o.observe(r.Context(), page)
 	})
 }
 
+// observe is told of each request.
 func (o *operator) observe(ctx context.Context, seen server.Observation) {
-	seen.Log(ctx, o.logger)
+	o.metrics.Request(ctx, seen)
+	o.traces.Request(ctx, seen)
 }
 
 // A statusWriter notes the status of an answer.
@@ -199,6 +293,7 @@ func (o *operator) privateListeners() ([]net.Listener, error) {
 // privateServer is for those who run the server.
 func (o *operator) privateServer() *http.Server {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", o.metrics)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", http.NotFound) // arguments may hold what the index does not
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -11,5 +11,5 @@ func withPages(api http.Handler, baseURL string, s settings) (http.Handler, erro
 	if !s.pages {
 		return api, nil
 	}
-	return pages.New(api, pages.Config{BaseURL: baseURL, MaxSecret: s.maxSecret, Accounts: true})
+	return pages.New(api, pages.Config{BaseURL: baseURL, MaxSecret: s.maxSecret, Accounts: true, AccountsOnly: s.accountsOnly})
 }

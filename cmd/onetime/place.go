@@ -142,7 +142,7 @@ func (p place) with(ctx context.Context, do func(*vault.Vault, vault.Store) erro
 
 // make does what with does, and makes a data folder's database and keyring.
 func (p place) make(ctx context.Context, do func(*vault.Vault, vault.Store) error) (err error) {
-	v, store, err := p.open(ctx, vault.Config{})
+	v, store, err := p.open(ctx, vault.Config{}, func(store vault.Store) vault.Store { return store })
 	if err != nil {
 		return err
 	}
@@ -150,8 +150,9 @@ func (p place) make(ctx context.Context, do func(*vault.Vault, vault.Store) erro
 	return do(v, store)
 }
 
-// open opens the store and the keyring, and the vault over them. The caller closes the store.
-func (p place) open(ctx context.Context, config vault.Config) (*vault.Vault, vault.Store, error) {
+// open opens the store and the keyring, and the vault over them, which sees of the store what watch makes of it. The caller
+// closes the store.
+func (p place) open(ctx context.Context, config vault.Config, watch func(vault.Store) vault.Store) (*vault.Vault, vault.Store, error) {
 	file, err := p.keyringPath()
 	if err != nil {
 		return nil, nil, err
@@ -163,7 +164,7 @@ func (p place) open(ctx context.Context, config vault.Config) (*vault.Vault, vau
 	if err != nil {
 		return nil, nil, err
 	}
-	v, err := overStore(ctx, file, store, config)
+	v, err := overStore(ctx, file, watch(store), config)
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}

@@ -54,21 +54,27 @@ func serve(ctx context.Context, s settings) error {
 	for _, name := range s.unknown {
 		logger.Warn("a variable of the environment looks like a setting, and is none", "variable", name)
 	}
+	o, err := newOperator(ctx, s, logger)
+	if err != nil {
+		return err
+	}
+	defer o.close()
 	unlock, err := s.place.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	v, store, err := s.place.open(ctx, vault.Config{MaxSecret: s.maxSecret, Observe: alarms(logger)})
+	v, store, err := s.place.open(ctx, o.vaultConfig(), o.watch)
 	if err != nil {
 		return err
 	}
-	err = serveVault(ctx, v, store, s, logger)
+	err = serveVault(ctx, o, v, store)
 	return errors.Join(err, store.Close())
 }
 
 // serveVault serves until ctx ends. When it returns nothing uses the vault any more.
-func serveVault(ctx context.Context, v *vault.Vault, store vault.Store, s settings, logger *slog.Logger) error {
+func serveVault(ctx context.Context, o *operator, v *vault.Vault, store vault.Store) error {
+	s, logger := &o.settings, o.logger
 	listeners, err := listen(s.listen, s.socketMode, false)
 	if err != nil {
 		return usageError{fmt.Errorf("--listen: %w", err)}
@@ -77,7 +83,7 @@ func serveVault(ctx context.Context, v *vault.Vault, store vault.Store, s settin
 	if s.baseURL == "" {
 		s.baseURL = defaultBaseURL(listeners[0].Addr(), s.isSecure())
 	}
-	o := newOperator(s, store, logger)
+	o.attend(store)
 	public, err := o.publicServer(v)
 	if err != nil {
 		return err
@@ -100,18 +106,6 @@ func serveVault(ctx context.Context, v *vault.Vault, store vault.Store, s settin
 	stopSweeping()
 	<-swept
 	return err
-}
-
-// alarms logs the events that an operator has to look into.
-func alarms(logger *slog.Logger) func(vault.Event) {
-	return func(e vault.Event) {
-		switch e.Kind {
-		case vault.EventDamaged:
-			logger.Error("a record is damaged", "record", e.Record)
-		case vault.EventClock:
-			logger.Error("the clock has jumped, or is behind the time of the last change; secrets may expire an hour early, and none late by more than that")
-		}
-	}
 }
 
 func closeAll(listeners []net.Listener) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net/netip"
 	"os"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onetime-go/onetime/server"
+	"github.com/onetime-go/onetime/server/telemetry"
 	"github.com/onetime-go/onetime/server/vault"
 )
 
@@ -33,7 +35,10 @@ type settings struct {
 	maxSecret int
 	strict    bool
 
-	rateLimit server.Rate
+	rateLimit        server.Rate
+	accountsOnly     bool
+	anonymousSecrets int
+	anonymousBytes   int
 
 	pages bool
 
@@ -72,6 +77,12 @@ func (s *settings) table() table {
 
 		{group: "Callers", name: "rate-limit", value: newValue(&s.rateLimit, "1000/20m", "rate", "a number and a time, such as 1000/20m, or off", parseRate),
 			usage: "creations that one caller may send at once, and then again over each such time; and reveals"},
+		{group: "Callers", name: "accounts-only", value: switchValue(&s.accountsOnly, false),
+			usage: "let nobody create a secret who has no account; links work for everybody"},
+		{group: "Callers", name: "anonymous-secrets", value: numberValue(&s.anonymousSecrets, 10_000, 0, math.MaxInt32, "secrets"),
+			usage: "unread secrets that the anonymous callers of one network may have; 0 for any number"},
+		{group: "Callers", name: "anonymous-bytes", value: numberValue(&s.anonymousBytes, 100<<20, 0, 1<<50, "bytes"),
+			usage: "what those take in the store, in bytes; 0 for any number"},
 
 		{group: "Pages", name: "pages", value: switchValue(&s.pages, true),
 			usage: "serve web pages beside the API"},
@@ -221,7 +232,7 @@ func parseRate(text string) (server.Rate, error) {
 func newLogger(w io.Writer, s settings) *slog.Logger {
 	options := &slog.HandlerOptions{Level: s.logLevel}
 	if s.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(telemetry.LogHandler(slog.NewJSONHandler(w, options)))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(telemetry.LogHandler(slog.NewTextHandler(w, options)))
 }

@@ -140,6 +140,15 @@ func (s *Store) Close() error {
 	return opaque("close", errors.Join(s.reader.close(), s.writer.close()))
 }
 
+// Emptied returns when the write-ahead log was emptied last, or the store was opened if it was not emptied since; in memory,
+// the zero time. What was deleted later may stand in it. A Sweep empties it, unless a reader that stays open, such as a backup, is in the way.
+func (s *Store) Emptied() time.Time {
+	if at := s.writer.emptied.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
+
 // createPrivate makes an empty file, which SQLite takes for an empty database and whose mode it gives to the files
 // beside it. A file that exists is left alone, and not even opened: closing it would drop the locks that this process
 // may hold on it.

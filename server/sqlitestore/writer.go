@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,9 @@ type writer struct {
 	// checkpoints has a connection that waits for checkpointWait only: a reader that stays open would else keep the
 	// writer waiting with it.
 	checkpoints *sql.DB
+
+	// emptied is when the write-ahead log was emptied last, or the database opened, in Unix nanoseconds; 0 in memory.
+	emptied atomic.Int64
 
 	// highest is the latest time known to be stored. Other processes may have stored a later one.
 	highest int64
@@ -64,6 +68,9 @@ func newWriter(ctx context.Context, db database) (*writer, error) {
 	}
 	if w.session, err = newSession(ctx, pool, db); err != nil {
 		return nil, errors.Join(err, pool.Close(), checkpoints.Close())
+	}
+	if !db.inMemory {
+		w.emptied.Store(time.Now().UnixNano())
 	}
 	go w.run()
 	return w, nil
@@ -184,7 +191,11 @@ func latest(batch []*change) int64 {
 func (w *writer) checkpoint(batch []*change) {
 	for _, c := range batch {
 		if c.erase && !w.db.inMemory {
-			_, _ = w.checkpoints.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
+			var busy, logged, moved int
+			err := w.checkpoints.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved)
+			if err == nil && busy == 0 {
+				w.emptied.Store(time.Now().UnixNano())
+			}
 			return
 		}
 	}
