@@ -1,7 +1,7 @@
 # Everything that is done with this module. "make" alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run generate breaking test soak check bench
+.PHONY: help run generate breaking test pages soak check bench
 
 # The race detector needs a C compiler, which a machine with Go may lack.
 RACE := $(if $(shell command -v "$$(go env CC)"),-race,$(info no C compiler: the race detector is off))
@@ -21,6 +21,9 @@ breaking: ## name what breaks the clients of another revision's openapi.yaml: ma
 
 test: ## run all tests, with the race detector
 	go test $(RACE) ./...
+
+pages: ## use the pages with a real browser (Debian's chromium), and leave pictures in build/screenshots
+	CI=true go test -count=1 ./server/pages
 
 soak: ## run the long versions of the tests that prove the vault's promises (ONETIME_SOAK=1)
 	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v ./server/proof ./server/storetest ./server/sqlitestore -run 'Link|Histories|Kill|Terminate|Erasure|Disk'

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,19 +18,32 @@ import (
 	"github.com/onetime-go/onetime/client"
 )
 
-// theCommand is onetime as people run it, built once.
-var theCommand = sync.OnceValues(func() (path string, err error) {
-	folder, err := os.MkdirTemp("", "onetime-command-")
-	if err != nil {
-		return "", err
+// command is onetime as people run it, built once. TestMain removes it.
+var command struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+func theCommand(t testing.TB) string {
+	t.Helper()
+	command.once.Do(func() {
+		folder, err := os.MkdirTemp("", "onetime-command-")
+		if err != nil {
+			command.err = err
+			return
+		}
+		command.path = filepath.Join(folder, "onetime")
+		out, err := exec.Command("go", "build", "-o", command.path, "github.com/onetime-go/onetime/cmd/onetime").CombinedOutput()
+		if err != nil {
+			command.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if command.err != nil {
+		t.Fatal(command.err)
 	}
-	path = filepath.Join(folder, "onetime")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/onetime-go/onetime/cmd/onetime").CombinedOutput()
-	if err != nil {
-		return "", errors.New(string(out))
-	}
-	return path, nil
-})
+	return command.path
+}
 
 // A process is "onetime serve".
 type process struct {
@@ -46,12 +59,8 @@ var urlInLog = regexp.MustCompile(`msg=serving url=(\S+)`)
 // startProcess starts a server on a new data folder.
 func startProcess(t testing.TB, args ...string) *process {
 	t.Helper()
-	path, err := theCommand()
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := &process{ended: make(chan struct{})}
-	p.cmd = exec.Command(path, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", t.TempDir()}, args...)...)
+	p.cmd = exec.Command(theCommand(t), append([]string{"serve", "--listen", "127.0.0.1:0", "--data", t.TempDir()}, args...)...)
 	pipe, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -109,6 +109,9 @@ var shared struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if command.path != "" {
+		_ = os.RemoveAll(filepath.Dir(command.path))
+	}
 	if shared.browser != nil {
 		shared.browser.remove()
 	}
@@ -152,12 +155,12 @@ func visitWith(t testing.TB, s *site, b *browser, options ...chromedp.ContextOpt
 	v := &visitor{t: t, ctx: ctx, origin: s.url}
 	t.Cleanup(func() {
 		leave()
-		for _, fault := range v.faults {
+		for _, fault := range v.complaints() {
 			if !slices.ContainsFunc(v.expected, func(part string) bool { return strings.Contains(fault, part) }) {
 				t.Errorf("the browser complains: %s", fault)
 			}
 		}
-		for _, url := range v.requests {
+		for _, url := range v.requested() {
 			if !strings.HasPrefix(url, v.origin+"/") && !strings.HasPrefix(url, "data:") {
 				t.Errorf("the page requests %s", url)
 			}
@@ -175,6 +178,19 @@ func visitWith(t testing.TB, s *site, b *browser, options ...chromedp.ContextOpt
 	})
 	v.screen(1280, 900, "light")
 	return v
+}
+
+// requested returns the URLs that the pages have requested so far.
+func (v *visitor) requested() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.requests)
+}
+
+func (v *visitor) complaints() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.faults)
 }
 
 func (v *visitor) listen(event any) {

@@ -13,8 +13,8 @@ import (
 	"github.com/onetime-go/onetime"
 )
 
-// documentHeader is that of the contract. It is public, so any page may read it; the browser asks each time whether it changed,
-// which is cheap.
+// documentHeader is that of the contract. It is public, so any page may read it. It changes with the server, so it is not
+// kept.
 var documentHeader = http.Header{
 	"Access-Control-Allow-Origin":  {"*"},
 	"Cache-Control":                {"no-cache"},

@@ -32,9 +32,9 @@ type renderer struct {
 // A view is what the templates know. None of it comes from a request.
 type view struct {
 	Page        string // the name of the page, of its script and of its template
-	Base        string // the path of the base URL
+	Base        string // the path of the base URL, escaped
 	BaseURL     string
-	Assets      string // the path of the assets, without a slash at its end
+	Assets      string // the path of the assets, escaped, without a slash at its end
 	MaxSecret   int
 	MostWords   string // MaxSecret for people
 	TTLs        []choice
@@ -62,14 +62,15 @@ func newRenderer(base *url.URL, config Config) (*renderer, error) {
 		fmt.Fprintf(sum, "%s %d\n", name, len(bodies[i]))
 		sum.Write(bodies[i])
 	}
-	r := &renderer{assetPath: base.Path + "/assets/" + hex.EncodeToString(sum.Sum(nil)[:8]) + "/", assets: map[string]*resource{}}
+	folder := hex.EncodeToString(sum.Sum(nil)[:8])
+	r := &renderer{assetPath: base.Path + "/assets/" + folder + "/", assets: map[string]*resource{}}
 	for i, name := range names {
 		r.assets[name] = newResource(contentTypes[path.Ext(name)], assetHeader, bodies[i])
 	}
 	r.view = view{
-		Base:        base.Path,
+		Base:        base.EscapedPath(),
 		BaseURL:     base.String(),
-		Assets:      strings.TrimSuffix(r.assetPath, "/"),
+		Assets:      base.EscapedPath() + "/assets/" + folder,
 		MaxSecret:   config.MaxSecret,
 		MostWords:   grouped(config.MaxSecret),
 		TTLs:        choices(config),

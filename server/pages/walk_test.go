@@ -54,7 +54,7 @@ func TestWalk(t *testing.T) {
 	if again := reader.source(); again != source || strings.Contains(again, "marked") {
 		t.Errorf("the source of the page is now %s", again)
 	}
-	for _, url := range reader.requests {
+	for _, url := range reader.requested() {
 		if strings.Contains(url, "marked") {
 			t.Errorf("it requests %s", url)
 		}
@@ -315,6 +315,21 @@ func TestCopy(t *testing.T) {
 	if got := eval[string](v, `document.getElementById("secret").value`); got != secret {
 		t.Errorf("pasted is %q", got)
 	}
+	// A page that came without TLS from another machine has no clipboard, only the older way to it.
+	r = share(t, s, onetime.ShareRequest{Secret: secret + "\u00a0again"})
+	v.open(s.base + "/secret/" + r.SecretKey.Expose())
+	eval[bool](v, `Object.defineProperty(navigator, "clipboard", {value: undefined}) && true`)
+	v.click("#submit")
+	v.text("#value")
+	v.click("[data-copies=value]")
+	v.sees("Copied")
+	v.open(s.base + "/")
+	v.click("#secret")
+	v.press("v", chromedp.KeyModifiers(chromedp.Modifier(2)), paste)
+	v.until("it is pasted", func() bool { return eval[string](v, `document.getElementById("secret").value`) != "" })
+	if got := eval[string](v, `document.getElementById("secret").value`); got != secret+"\u00a0again" {
+		t.Errorf("pasted the older way is %q", got)
+	}
 }
 
 // TestForgets holds that a page that was left and come back to has forgotten what it held.
@@ -393,7 +408,7 @@ func TestBelowAPath(t *testing.T) {
 	}
 	v.open(s.base + "/docs")
 	v.sees("/api/v1/share")
-	for _, url := range v.requests {
+	for _, url := range v.requested() {
 		if !strings.HasPrefix(url, s.base) && !strings.HasPrefix(url, "data:") {
 			t.Errorf("it requests %s", url)
 		}

@@ -88,17 +88,25 @@ for (const button of document.querySelectorAll("button[data-shows]")) {
 }
 
 /**
- * Copies what an element shows. Browsers give the clipboard only to pages that came over HTTPS or from this machine; on
- * others, the older way still works in most.
+ * Copies what an element shows, to the byte. Browsers give the clipboard only to pages that came over HTTPS or from this
+ * machine; to others there is an older way.
  * @param {HTMLElement} element
  */
 async function copy(element) {
+  const text = element.textContent ?? "";
   try {
-    await navigator.clipboard.writeText(element.textContent ?? "");
+    await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    getSelection()?.selectAllChildren(element);
-    return document.execCommand("copy");
+    const give = (/** @type {ClipboardEvent} */ event) => {
+      event.clipboardData?.setData("text/plain", text);
+      event.preventDefault(); // what is selected would be copied as it looks, with spaces changed
+    };
+    document.addEventListener("copy", give, { once: true });
+    getSelection()?.selectAllChildren(element); // some browsers copy nothing where nothing is selected
+    const done = document.execCommand("copy");
+    document.removeEventListener("copy", give);
+    return done;
   }
 }
 
