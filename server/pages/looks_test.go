@@ -8,6 +8,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/onetime-go/onetime"
+	"github.com/onetime-go/onetime/server"
 	"github.com/onetime-go/onetime/server/pages"
 )
 
@@ -180,6 +181,32 @@ func TestSilentServer(t *testing.T) {
 	owner.click("#look")
 	owner.sees("The server did not answer.")
 	owner.sees("Not read yet")
+}
+
+// TestRateLimit holds that who asks too often is told when to come back, and loses nothing.
+func TestRateLimit(t *testing.T) {
+	s := serve(t, "", pages.Config{}, func(c *server.Config) { c.RateLimit = server.Rate{Requests: 1, Period: time.Hour} })
+	v := visit(t, s)
+	v.open(s.base + "/")
+	v.enter("#secret", "the first")
+	v.click("#submit")
+	v.sees("The link is ready")
+	link := v.text("#link")
+	v.click("#again")
+	v.enter("#secret", "the second")
+	v.click("#submit")
+	v.sees("Too many tries. Try again in")
+	v.sees("nothing is lost by waiting")
+	if got := eval[string](v, `document.getElementById("secret").value`); got != "the second" {
+		t.Errorf("the text is now %q", got)
+	}
+	v.picture("create-limited")
+	v.open(s.base + "/secret/0")
+	v.click("#submit") // an unknown one counts, too
+	v.sees("There is nothing to reveal")
+	v.open(link)
+	v.click("#submit")
+	v.sees("Too many tries. Try again in")
 }
 
 // TestAccount shares with an account: its longer lifetimes, recipients, and a wrong token.

@@ -28,8 +28,8 @@ type site struct {
 	cut   func()       // ends the server
 }
 
-// serve starts a site below a path. The config may lack what the test does not set.
-func serve(t testing.TB, path string, config pages.Config) *site {
+// serve starts a site below a path. The config may lack what the test does not set; the API's can be changed.
+func serve(t testing.TB, path string, config pages.Config, change ...func(*server.Config)) *site {
 	t.Helper()
 	s := &site{}
 	folder := t.TempDir()
@@ -58,7 +58,11 @@ func serve(t testing.TB, path string, config pages.Config) *site {
 	}
 	s.url = listening.URL
 	s.base = s.url + path
-	api, err := server.New(s.vault, server.Config{BaseURL: s.base, Authenticate: s.vault.Authenticate})
+	serverConfig := server.Config{BaseURL: s.base, Authenticate: s.vault.Authenticate}
+	for _, c := range change {
+		c(&serverConfig)
+	}
+	api, err := server.New(s.vault, serverConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
