@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -329,19 +328,20 @@ func TestNoMarkerInFiles(t *testing.T) {
 		}
 	}
 	markers["wrong passphrase"] = "MARKER-wrong"
+	lookForMarkers(t, f.folder, markers) // with the log
 	if err := f.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	err = filepath.WalkDir(f.folder, func(path string, entry os.DirEntry, err error) error {
+	lookForMarkers(t, f.folder, markers)
+}
+
+func lookForMarkers(t *testing.T, folder string, markers map[string]string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		file, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		data, err := io.ReadAll(file)
+		data, err := os.ReadFile(path)
 		for name, marker := range markers {
 			if bytes.Contains(data, []byte(marker)) {
 				t.Errorf("%s holds a %s", entry.Name(), name)

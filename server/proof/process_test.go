@@ -30,6 +30,13 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, servePlanted(plant, os.Args[len(os.Args)-1]))
 		os.Exit(1)
 	}
+	if os.Getenv(closeEnv) != "" {
+		if err := serveAndClose(os.Args[len(os.Args)-1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code := m.Run()
 	_ = os.RemoveAll(filepath.Dir(program.name))
 	os.Exit(code)
@@ -152,35 +159,43 @@ func (p *process) kill() {
 
 // servePlanted serves a folder with a bug. SIGTERM ends it at once, which is one, too.
 func servePlanted(plant, folder string) error {
-	ctx := context.Background()
 	if plant == plantUnsynced {
 		sqlite.RegisterConnectionHook(func(conn sqlite.ExecQuerierContext, _ string) error {
-			_, err := conn.ExecContext(ctx, "PRAGMA synchronous = OFF", nil)
+			_, err := conn.ExecContext(context.Background(), "PRAGMA synchronous = OFF", nil)
 			return err
 		})
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if _, _, err := serveFolder(folder, func(s vault.Store) vault.Store { return &early{Store: s, plant: plant} }); err != nil {
 		return err
+	}
+	select {}
+}
+
+// serveFolder serves a folder over a store that may be put before that of the folder, and says where.
+func serveFolder(folder string, over func(vault.Store) vault.Store) (*sqlitestore.Store, *httptest.Server, error) {
+	ctx := context.Background()
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, nil, err
 	}
 	store, err := sqlitestore.Open(ctx, filepath.Join(folder, databaseFile))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	keys, err := vault.LoadKeyring(ctx, filepath.Join(folder, keyringFile), store)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	v, err := vault.New(ctx, vault.Config{Store: &early{Store: store, plant: plant}, Keys: keys})
+	v, err := vault.New(ctx, vault.Config{Store: over(store), Keys: keys})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	handler, err := server.New(v, server.Config{BaseURL: "https://example.com"})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	s := httptest.NewServer(handler)
 	fmt.Fprintf(os.Stderr, `{"msg": "serving", "url": %q}`+"\n", s.URL)
-	select {}
+	return store, s, nil
 }
 
 // The bugs of early.

@@ -42,8 +42,10 @@ func (v *Vault) Reveal(ctx context.Context, caller onetime.Caller, r onetime.Rev
 			return none, v.alarm(record.ID, err)
 		}
 	}
+	value := onetime.Sensitive(body)
+	clear(body) // the copy goes its way to the caller; see "Memory" in the package documentation
 	return onetime.Pending[onetime.Secret]{
-		Answer: onetime.Secret{Value: onetime.Sensitive(body), Key: r.Key, ShareDomain: shareDomain},
+		Answer: onetime.Secret{Value: value, Key: r.Key, ShareDomain: shareDomain},
 		Commit: func(ctx context.Context) error { return v.claim(ctx, record, onetime.StateReceived) },
 	}, nil
 }

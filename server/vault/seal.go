@@ -97,6 +97,7 @@ func (v *Vault) aead(kind string, bearer []byte, id KeyID) (cipher.AEAD, error) 
 	if err != nil {
 		return nil, fmt.Errorf("vault: derive a key: %w", err)
 	}
+	defer clear(key) // the cipher has a copy
 	return chacha20poly1305.NewX(key)
 }
 
@@ -155,6 +156,7 @@ func (v *Vault) sealValue(key onetime.Sensitive, f facts, body []byte, shareDoma
 	plaintext = binary.BigEndian.AppendUint16(plaintext, uint16(len(shareDomain)))
 	plaintext = append(plaintext, body...)
 	plaintext = append(plaintext, shareDomain...)
+	defer clear(plaintext)
 	return v.seal(kindValue, []byte(key), f, plaintext[:cap(plaintext)])
 }
 
@@ -174,6 +176,13 @@ func (v *Vault) unsealValue(key onetime.Sensitive, r SecretRecord) (body []byte,
 	return body, string(domain), nil
 }
 
+// passphraseAEAD runs Argon2id.
+func (v *Vault) passphraseAEAD(passphrase onetime.Sensitive, header []byte) (cipher.AEAD, error) {
+	key := v.argon.key(passphrase, header)
+	defer clear(key) // the cipher has a copy
+	return chacha20poly1305.NewX(key)
+}
+
 // lock adds the second layer, for which it runs Argon2id.
 func (v *Vault) lock(passphrase onetime.Sensitive, f facts, value []byte) ([]byte, error) {
 	header := make([]byte, saltSize, lockHeader)
@@ -183,7 +192,7 @@ func (v *Vault) lock(passphrase onetime.Sensitive, f facts, value []byte) ([]byt
 	header = binary.BigEndian.AppendUint32(header, argonTime)
 	header = binary.BigEndian.AppendUint32(header, argonMemory)
 	header = append(header, argonThreads)
-	aead, err := chacha20poly1305.NewX(v.argon.key(passphrase, header))
+	aead, err := v.passphraseAEAD(passphrase, header)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +204,7 @@ func (v *Vault) unlock(passphrase onetime.Sensitive, f facts, body []byte) ([]by
 	if len(body) < lockHeader || !saneArgon(body) {
 		return nil, ErrDamaged
 	}
-	aead, err := chacha20poly1305.NewX(v.argon.key(passphrase, body[:lockHeader]))
+	aead, err := v.passphraseAEAD(passphrase, body[:lockHeader])
 	if err != nil {
 		return nil, err
 	}

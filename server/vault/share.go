@@ -155,7 +155,9 @@ func (v *Vault) newRecords(secretKey, receiptKey onetime.Sensitive, t terms) (Se
 
 // sealSecret makes both layers of a value, the inner one if there is a passphrase.
 func (v *Vault) sealSecret(ctx context.Context, key onetime.Sensitive, r SecretRecord, value onetime.Sensitive, t terms) ([]byte, error) {
-	body := []byte(value)
+	plain := []byte(value)
+	defer clear(plain)
+	body := plain
 	if t.passphrase != "" {
 		give, err := v.argon.take(ctx, t.network)
 		if err != nil {

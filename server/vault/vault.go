@@ -23,6 +23,15 @@
 // after its end, nor by more than the clock was set back. At a start there is nothing to compare the clock with but the time of
 // the last write: a clock that is ahead then is believed. Jumps of more than a minute are told to Config.Observe.
 //
+// # Memory
+//
+// The vault overwrites the buffers in which it had a value or a key. It does not reach what the HTTP server, the decoder of the
+// form and the encoder of the answer have of it, nor strings, which Go has no way to overwrite: of these, copies stay in
+// memory that is free, until something else comes to lie there. With GODEBUG=clobberfree=1 in the environment of the
+// process, Go overwrites whatever its garbage collection frees, which it does at least every two minutes; then
+// nothing of a value, a passphrase or a key is left in memory when the server is closed. Page files and core
+// dumps are to be turned off where the machine is set up.
+//
 // # Keys
 //
 // A bearer key is 31 characters of base 36, lower case. A secret's key and its receipt's share their first two, so that a
