@@ -110,7 +110,7 @@ func WithPlainHTTP() Option {
 
 // New returns a client for the server at a base URL, such as EU or https://secrets.example.com; a path /api at its end may
 // be left out. Without options it has no account, enforces the contract, and sends over https (on this machine over http,
-// too) as http.DefaultClient would, but with DefaultTimeout. It does not call the server.
+// too) as http.DefaultTransport is set up at the first call, within DefaultTimeout. It does not call the server.
 func New(baseURL string, opts ...Option) (*Client, error) {
 	o := options{http: http.Client{Timeout: DefaultTimeout}, retries: -1}
 	for _, opt := range opts {

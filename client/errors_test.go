@@ -295,16 +295,24 @@ func checkSecrecy(t *testing.T, name string, err error) {
 	text := fmt.Sprintf("%v|%+v|%#v|%s|%q", err, err, err, err, err)
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Error("failed", "error", err)
+	inJSON, _ := json.Marshal(err)
+	text += string(inJSON)
 	var refused *client.Error
 	if errors.As(err, &refused) {
+		inJSON, _ = json.Marshal(refused)
+		text += string(inJSON)
 		text += fmt.Sprintf("%v|%+v|%#v|%+v|%#v", refused, refused, refused, *refused, *refused)
 	}
 	var network *client.NetworkError
 	if errors.As(err, &network) {
+		inJSON, _ = json.Marshal(network)
+		text += string(inJSON)
 		text += fmt.Sprintf("%v|%+v|%#v|%v|%+v|%#v", network, network, network, network.Err, network.Err, network.Err)
 	}
 	var broken *contract.Violation
 	if errors.As(err, &broken) {
+		inJSON, _ = json.Marshal(broken)
+		text += string(inJSON)
 		text += fmt.Sprintf("%v|%+v|%#v", broken, broken, broken)
 	}
 	if found := leaked(text + log.String()); len(found) > 0 {

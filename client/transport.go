@@ -12,32 +12,36 @@ import (
 type defaultTransport struct{}
 
 func (defaultTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if d := tellingDefault(); http.DefaultTransport == d.of {
-		return d.telling.RoundTrip(r)
+	if of, ok := http.DefaultTransport.(*http.Transport); ok && of.DialContext != nil {
+		return telling.like(of).RoundTrip(r)
 	}
 	return http.DefaultTransport.RoundTrip(r) // a program, or its test, has put another there
 }
 
-type tellingTransport struct{ of, telling http.RoundTripper }
+// telling is the copy of the default transport, which clients share as they would share that one.
+var telling tellingTransport
 
-// tellingDefault is made once, so that clients share connections as those of net/http do.
-var tellingDefault = sync.OnceValue(func() tellingTransport {
-	of := http.DefaultTransport
-	t, ok := of.(*http.Transport)
-	if !ok || t.DialContext == nil {
-		return tellingTransport{of, of}
+type tellingTransport struct {
+	mu       sync.Mutex
+	of, copy *http.Transport
+}
+
+func (t *tellingTransport) like(of *http.Transport) *http.Transport {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of == of {
+		return t.copy
 	}
-	t = t.Clone()
-	dial := t.DialContext
-	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
+	t.of, t.copy = of, of.Clone()
+	t.copy.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := of.DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
 		return &tellingConn{Conn: conn}, nil
 	}
-	return tellingTransport{of, t}
-})
+	return t.copy
+}
 
 // A tellingConn counts the writes that a request can be a part of.
 type tellingConn struct {

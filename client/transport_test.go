@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync"
 	"testing"
 
@@ -72,6 +73,43 @@ func TestSent(t *testing.T) {
 				t.Errorf("Sent is not %v: %v", test.sent, err)
 			}
 		})
+	}
+}
+
+// TestNotSent holds it of what happens before there is a connection to the server.
+func TestNotSent(t *testing.T) {
+	for name, serve := range map[string]http.HandlerFunc{
+		"a proxy refuses":  func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", http.StatusForbidden) },
+		"a proxy breaks":   func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) },
+		"no TLS behind it": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusOK) },
+	} {
+		proxy := httptest.NewServer(serve)
+		defer proxy.Close()
+		at, err := url.Parse(proxy.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport := &http.Transport{Proxy: http.ProxyURL(at)}
+		defer transport.CloseIdleConnections()
+		c, err := New("https://h.example", WithHTTPClient(&http.Client{Transport: transport}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Share(t.Context(), onetime.ShareRequest{Secret: "hidden"})
+		var network *NetworkError
+		if !errors.As(err, &network) || network.Sent {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	c, err := New("http://h.example", WithPlainHTTP(), dialing(t, func() (net.Conn, error) { cancel(); <-ctx.Done(); return nil, ctx.Err() }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Share(ctx, onetime.ShareRequest{Secret: "hidden"})
+	var network *NetworkError
+	if !errors.As(err, &network) || network.Sent || !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled while it dials: %v", err)
 	}
 }
 
@@ -198,12 +236,22 @@ func TestDefaultTransport(t *testing.T) {
 	}
 	before := http.DefaultTransport
 	defer func() { http.DefaultTransport = before }()
-	http.DefaultTransport = errTransport{}
+	for range 2 { // functions cannot be compared
+		http.DefaultTransport = transportFunc(func(*http.Request) (*http.Response, error) { return nil, errBroken })
+		if err := get(); !errors.Is(err, errBroken) {
+			t.Errorf("another default: %v", err)
+		}
+	}
+	http.DefaultTransport = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, errBroken }}
 	if err := get(); !errors.Is(err, errBroken) {
-		t.Errorf("another default: %v", err)
+		t.Errorf("another default that dials: %v", err)
+	}
+	http.DefaultTransport = before
+	if err := get(); err != nil || conns[1] == nil {
+		t.Errorf("the first again: %v over %v", err, conns)
 	}
 }
 
-type errTransport struct{}
+type transportFunc func(*http.Request) (*http.Response, error)
 
-func (errTransport) RoundTrip(*http.Request) (*http.Response, error) { return nil, errBroken }
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
