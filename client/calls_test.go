@@ -2,9 +2,12 @@ package client_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,6 +162,68 @@ func statusAndAuthCheck(t *testing.T, s target) {
 			t.Errorf("%s: recent: %v", name, err)
 		}
 	}
+}
+
+// TestRefusedEverywhere holds that a program hears the same of every server, whatever status it sends.
+func TestRefusedEverywhere(t *testing.T) {
+	everywhere(t, func(t *testing.T, s target) {
+		c := s.client(t, client.WithoutChecks()) // else the client finds the mistake itself
+		for name, test := range map[string]struct {
+			err     error
+			reason  error
+			meant   int
+			message string
+		}{
+			"nothing to share": {second(c.Share(t.Context(), onetime.ShareRequest{})), onetime.ErrInvalid, 400, "You did not provide anything to share"},
+			"no such secret":   {second(c.Reveal(t.Context(), onetime.RevealRequest{Key: unknownKey})), onetime.ErrNotFound, 404, "Unknown secret"},
+			"no such receipt":  {second(c.Receipt(t.Context(), unknownKey)), onetime.ErrNotFound, 404, "Unknown secret"},
+			"nothing to burn":  {second(c.Burn(t.Context(), onetime.BurnRequest{Key: unknownKey})), onetime.ErrNotFound, 404, "Unknown secret"},
+			"no account":       {second(c.Recent(t.Context())), onetime.ErrUnauthorized, 401, "Not authorized"},
+		} {
+			var refused *client.Error
+			if !errors.Is(test.err, test.reason) || !errors.As(test.err, &refused) {
+				t.Errorf("%s: %v", name, test.err)
+				continue
+			}
+			sent := 404 // by the public service, for everything
+			if s.documented {
+				sent = test.meant
+			}
+			if refused.Status != sent || refused.Message != test.message || !strings.Contains(test.err.Error(), fmt.Sprint(test.meant)) {
+				t.Errorf("%s: %#v", name, refused)
+			}
+		}
+	})
+}
+
+// TestConcurrently holds that a client may be used concurrently, and that one of many gets a secret.
+func TestConcurrently(t *testing.T) {
+	everywhere(t, func(t *testing.T, s target) {
+		c := s.client(t, client.WithAccount(email, s.token))
+		shared, err := c.Share(t.Context(), onetime.ShareRequest{Secret: "s"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		var got atomic.Int32
+		for range 32 {
+			group.Go(func() {
+				if _, err := c.Receipt(t.Context(), shared.Key); err != nil {
+					t.Error(err)
+				}
+				switch _, err := c.Reveal(t.Context(), onetime.RevealRequest{Key: shared.SecretKey}); {
+				case err == nil:
+					got.Add(1)
+				case !errors.Is(err, onetime.ErrNotFound):
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if got.Load() != 1 {
+			t.Errorf("%d of 32 got the secret", got.Load())
+		}
+	})
 }
 
 // TestTTL holds what is sent for a lifetime: whole seconds, and never 0, which would ask for the default.

@@ -18,11 +18,11 @@ const email = "ada@example.com"
 
 // A target is a server with one account, and what it takes to work with it.
 type target struct {
-	url      string
-	token    onetime.Sensitive
-	options  []client.Option
-	report   bool // it leaves the contract
-	shortest int  // value that it generates
+	url        string
+	token      onetime.Sensitive
+	options    []client.Option
+	documented bool // it sends the documented statuses
+	shortest   int  // value that it generates
 }
 
 func (s target) client(t testing.TB, opts ...client.Option) *client.Client {
@@ -33,7 +33,7 @@ func (s target) client(t testing.TB, opts ...client.Option) *client.Client {
 func everywhere(t *testing.T, test func(*testing.T, target)) {
 	t.Run("ours", func(t *testing.T) {
 		url, token := newServer(t)
-		test(t, target{url: url, token: token, shortest: 20})
+		test(t, target{url: url, token: token, shortest: 20, documented: true})
 	})
 	t.Run("public", func(t *testing.T) {
 		p := newPublicService(false)
@@ -46,11 +46,11 @@ func everywhere(t *testing.T, test func(*testing.T, target)) {
 				t.Errorf("reported: %v", v)
 			}
 		})
-		test(t, target{url: handle(t, p.ServeHTTP), token: publicToken, shortest: 12, report: true, options: []client.Option{report}})
+		test(t, target{url: handle(t, p.ServeHTTP), token: publicToken, shortest: 12, options: []client.Option{report}})
 	})
 	t.Run("public v0.23 unchecked", func(t *testing.T) {
 		p := newPublicService(true)
-		test(t, target{url: handle(t, p.ServeHTTP), token: publicToken, shortest: 12, report: true, options: []client.Option{client.WithoutChecks()}})
+		test(t, target{url: handle(t, p.ServeHTTP), token: publicToken, shortest: 12, options: []client.Option{client.WithoutChecks()}})
 	})
 }
 
