@@ -71,6 +71,7 @@ func (s *Store) RemoveServerKey(ctx context.Context, id vault.KeyID) error {
 		if err := tx.exec(deleteServerKey, id[:]); err != nil {
 			return err
 		}
+		delete(tx.standing, id)
 		return tx.exec(insertRemovedKey, id[:])
 	}})
 	if err == nil && used {

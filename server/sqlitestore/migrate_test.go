@@ -26,6 +26,12 @@ func TestMigrate(t *testing.T) {
 			if err != nil || account.ID != (vault.AccountID{1}) {
 				t.Errorf("Account: %v, %v", account.ID, err)
 			}
+			if secret, err := store.Secret(t.Context(), vault.ID{9}); err != nil || len(secret.Sealed) != 2*vault.SealedBlock {
+				t.Errorf("Secret: %d bytes, %v", len(secret.Sealed), err)
+			}
+			if live, err := store.Live(t.Context()); err != nil || live != 1 {
+				t.Errorf("Live: %d, %v", live, err)
+			}
 			wantKeys(t, store, vault.KeyID{7})
 			if err := store.RemoveServerKey(t.Context(), vault.KeyID{7}); err != nil {
 				t.Errorf("RemoveServerKey: %v", err)
@@ -61,6 +67,9 @@ func makeVersion(t *testing.T, path string, version int) {
 		fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version),
 		"INSERT INTO server_keys (id) VALUES (x'0700000000000000')",
 		"INSERT INTO accounts VALUES (x'01000000000000000000000000000000', 'ada@example.com', 5, zeroblob(32), zeroblob(8), x'00')",
+		"INSERT INTO chunks (number, data) VALUES (3, zeroblob(512)), (4, zeroblob(512))",
+		`INSERT INTO secrets (id, receipt_id, account, created, expires, has_passphrase, key_id, first_chunk, chunks)
+			VALUES (CAST(x'09' || zeroblob(33) AS BLOB), zeroblob(34), zeroblob(16), 1, 2, 0, zeroblob(8), 3, 2)`,
 		"INSERT INTO recent VALUES (1, x'01000000000000000000000000000000', zeroblob(34), x'00')")
 	for _, step := range steps {
 		if _, err := db.ExecContext(context.Background(), step); err != nil {

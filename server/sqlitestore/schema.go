@@ -127,6 +127,34 @@ var schema = [...]string{
 	CREATE TRIGGER tally_added AFTER INSERT ON tallies BEGIN UPDATE totals SET tallies = tallies + 1; END;
 	CREATE TRIGGER tally_gone AFTER DELETE ON tallies BEGIN UPDATE totals SET tallies = tallies - 1; END;
 	`,
+
+	// Secrets get numbers, and their ids an index. Without a number the inner pages of the table's tree hold whole rows, five
+	// to a page, so that it is deep and a page is split for every third secret.
+	`
+	CREATE TABLE numbered_secrets (
+		number         INTEGER PRIMARY KEY,
+		id             BLOB NOT NULL UNIQUE,
+		receipt_id     BLOB NOT NULL,
+		account        BLOB NOT NULL,
+		owner          BLOB NOT NULL,
+		created        INTEGER NOT NULL,
+		expires        INTEGER NOT NULL,
+		has_passphrase INTEGER NOT NULL,
+		key_id         BLOB NOT NULL,
+		first_chunk    INTEGER NOT NULL,
+		chunks         INTEGER NOT NULL
+	) STRICT;
+	INSERT INTO numbered_secrets (id, receipt_id, account, owner, created, expires, has_passphrase, key_id, first_chunk, chunks)
+		SELECT id, receipt_id, account, owner, created, expires, has_passphrase, key_id, first_chunk, chunks
+		FROM secrets ORDER BY first_chunk;
+	DROP TABLE secrets;
+	ALTER TABLE numbered_secrets RENAME TO secrets;
+	CREATE INDEX secrets_by_expiry ON secrets (expires);
+	CREATE INDEX secrets_by_account ON secrets (account) WHERE account <> x'00000000000000000000000000000000';
+	CREATE INDEX secrets_by_owner ON secrets (owner, expires, chunks) WHERE owner <> x'00000000000000000000000000000000';
+	CREATE TRIGGER secret_added AFTER INSERT ON secrets BEGIN UPDATE totals SET secrets = secrets + 1; END;
+	CREATE TRIGGER secret_gone AFTER DELETE ON secrets BEGIN UPDATE totals SET secrets = secrets - 1; END;
+	`,
 }
 
 // prepare brings a database to the version that this package knows.

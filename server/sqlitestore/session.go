@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+
+	"github.com/onetime-go/onetime/server/vault"
 )
 
 // A statement is one that writes, or that belongs to a write.
@@ -109,6 +111,8 @@ var statements = [...]string{
 type session struct {
 	conn     *sql.Conn
 	prepared []*sql.Stmt
+	// standing has the server keys that were found not to be removed, in this transaction.
+	standing map[vault.KeyID]bool
 }
 
 func newSession(ctx context.Context, pool *sql.DB, db database) (session, error) {
@@ -119,7 +123,7 @@ func newSession(ctx context.Context, pool *sql.DB, db database) (session, error)
 	if err := prepare(ctx, conn, db); err != nil {
 		return session{}, errors.Join(err, conn.Close())
 	}
-	s := session{conn: conn, prepared: make([]*sql.Stmt, len(statements))}
+	s := session{conn: conn, prepared: make([]*sql.Stmt, len(statements)), standing: map[vault.KeyID]bool{}}
 	for i, text := range statements {
 		if s.prepared[i], err = conn.PrepareContext(ctx, text); err != nil {
 			return session{}, errors.Join(err, conn.Close())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -111,6 +112,8 @@ func (w *writer) run() {
 	batch := make([]*change, 0, maxBatch)
 	for first := range w.queue {
 		batch = w.gather(append(batch[:0], first))
+		runtime.Gosched() // those that are about to ask get their turn: one more change costs less than one more commit
+		batch = w.gather(batch)
 		w.db.writing.Lock()
 		w.apply(batch)
 		w.db.writing.Unlock()
@@ -138,6 +141,7 @@ func (w *writer) gather(batch []*change) []*change {
 // apply does the changes in one transaction and answers their callers.
 func (w *writer) apply(batch []*change) {
 	err := w.session.exec(begin)
+	clear(w.session.standing)
 	if err == nil {
 		err = w.do(batch)
 		if err != nil && len(batch) > 1 {

@@ -75,7 +75,10 @@ func hasRoom(tx session, secret vault.SecretRecord, quota vault.Quota) (bool, er
 
 // notRemoved fails with ErrKeyRemoved for a key that was removed. It may cost the batch a second run, once for each key.
 func notRemoved(tx session, ids ...vault.KeyID) error {
-	for _, id := range slices.Compact(ids) {
+	for _, id := range ids {
+		if tx.standing[id] {
+			continue
+		}
 		removed, err := tx.is(keyIsRemoved, id[:])
 		if err != nil {
 			return err
@@ -83,6 +86,7 @@ func notRemoved(tx session, ids ...vault.KeyID) error {
 		if removed {
 			return vault.ErrKeyRemoved
 		}
+		tx.standing[id] = true
 	}
 	return nil
 }
