@@ -28,6 +28,7 @@ func TestImports(t *testing.T) {
 		"/server/storetest":   {"", "/internal/durable", "/server/vault"},
 		"/server/telemetry":   {"", "/contract", "/gen", "/gen/echoserver", "/internal/durable", "/server", "/server/vault"},
 		"/server/proof":       {},
+		"/server/pathbench":   {},
 		"/server/pages":       {""},
 		"/internal/durable":   {},
 		"/internal/redistest": {"", "/internal/durable", "/server/redisstore", "/server/vault"},
