@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -286,11 +287,31 @@ func notInteger(schema *openapi3.Schema, value any, depth int) (path []string, f
 	if depth == 0 {
 		return nil, false
 	}
-	for _, part := range schema.AllOf {
-		if path, found := notInteger(part.Value, value, depth-1); found {
-			return path, true
+	if len(schema.AllOf) > 0 {
+		for _, part := range allOf(schema, nil) {
+			if path, found := notIntegerBy(part, value, depth); found {
+				return path, true
+			}
 		}
+		return nil, false
 	}
+	return notIntegerBy(schema, value, depth)
+}
+
+// allOf adds a schema and the parts that all apply with it to a list that has each of them once.
+func allOf(schema *openapi3.Schema, parts []*openapi3.Schema) []*openapi3.Schema {
+	if slices.Contains(parts, schema) {
+		return parts
+	}
+	parts = append(parts, schema)
+	for _, part := range schema.AllOf {
+		parts = allOf(part.Value, parts)
+	}
+	return parts
+}
+
+// notIntegerBy is notInteger for a schema without its parts.
+func notIntegerBy(schema *openapi3.Schema, value any, depth int) (path []string, found bool) {
 	switch value := value.(type) {
 	case json.Number:
 		return nil, schema.Type.Is(openapi3.TypeInteger) && !isInteger(value.String())
