@@ -26,7 +26,9 @@ pages: ## use the pages with a real browser (Debian's chromium), and leave pictu
 	CI=true go test -count=1 ./server/pages
 
 soak: ## run the long versions of the tests that prove the vault's promises (ONETIME_SOAK=1)
-	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v ./server/proof ./server/storetest ./server/sqlitestore -run 'Link|Histories|Kill|Terminate|Erasure|Disk'
+	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v ./server/proof
+	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v -run Histories ./server/storetest ./server/sqlitestore
+	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v -run /histories ./server/redisstore
 
 check: ## regenerate and compare, lint the document, format, vet, staticcheck, tidy, import directions, CONTRIBUTING.md
 	go generate ./...

@@ -270,6 +270,50 @@ func TestErasureBesideReader(t *testing.T) {
 	}
 }
 
+// TestErasureBesideBackups makes one backup after the other meanwhile.
+func TestErasureBesideBackups(t *testing.T) {
+	f, recorder := serveRecorded(t)
+	ctx, stop := context.WithCancel(t.Context())
+	backups := 0
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			name := filepath.Join(t.TempDir(), fmt.Sprint("backup-", backups))
+			if err := f.store.Backup(ctx, name); err != nil && ctx.Err() == nil {
+				t.Errorf("backup: %v", err)
+			}
+			backups++
+		}
+	})
+	f.churn(t, scale(200, 2000))
+	stop()
+	wg.Wait()
+	f.sweep(t)
+	if consumed, standing := recorder.search().in(t, f.database()); consumed > 0 || standing == 0 {
+		t.Errorf("%d pieces of consumed secrets are left, and %d of the others", consumed, standing)
+	}
+	t.Logf("%d backups", backups)
+}
+
+// TestErasureInAMinute has a server sweep by itself, as it always does, and looks 60 seconds after the last was consumed.
+func TestErasureInAMinute(t *testing.T) {
+	if scale(0, 1) == 0 {
+		t.Skip("it takes more than a minute: make soak runs it")
+	}
+	f, recorder := serveRecorded(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { f.vault.Run(ctx, func(err error) { t.Error(err) }) })
+	f.churn(t, 10_000)
+	time.Sleep(time.Minute) // which is what is promised
+	consumed, standing := recorder.search().in(t, f.database())
+	stop()
+	wg.Wait()
+	if consumed > 0 || standing == 0 {
+		t.Errorf("%d pieces of consumed secrets are left, and %d of the others", consumed, standing)
+	}
+}
+
 // TestErasureUnderLoad holds that callers who read all the time do not keep the log from being emptied: else nothing
 // would bound how long consumed values stay.
 func TestErasureUnderLoad(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 //
 // The tally of all callers runs as long as its lock. Were its window shorter, whoever stays just below the limit would try
 // more than whoever runs into it: 19 in 10 minutes are 114 an hour, and 20 with a lock of half an hour are 40. As it is no
-// order of tries gives more than 20 in half an hour. That still makes 28,800 in the 30 days that a secret may live,
+// order of tries gives more than 40 an hour for long. That still makes 28,800 in the 30 days that a secret may live,
 // enough for a PIN of four digits; so a record takes 100 wrong ones in all, which is what NIST SP 800-63B (5.2.2)
 // allows an account, and is locked for the rest of its life then. The holder of its receipt can still burn it, and
 // share it again. Whoever has the link and knows no passphrase can lock a secret with either limit; the last

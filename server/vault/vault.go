@@ -12,6 +12,69 @@
 // on any number of servers, one wins; the others get the error that an unknown key gets. An answer that is lost on
 // the way to the client is lost: the promise is once or not at all.
 //
+// The tests that hold these promises, in this package and, over HTTP, on real files and in the real program that is killed,
+// cut off and made to fail, in package proof. Those with "planted" in their names or their subtests show that the others
+// find what they are for. make soak runs the long versions.
+//
+//	Sealed     the database and the server key open nothing          TestStolenDisk, TestDocumentedFormatNeedsAllItsKeys
+//	           the format is the one below                           TestVectors
+//	           lengths do not show                                   TestSealedLengthsHideLengths
+//	           an altered record gives no wrong value, costs no      TestAlteredDatabase, TestAlteredSecrets, TestFlippedBytes,
+//	           guess, is answered 500, and raises an alarm           TestSwappedRecords, TestDamageRaisesAnAlarm
+//	           a keyring is never lost unseen, nor replaced          TestLoadKeyringRefusesALostOne, TestWrongKeyring,
+//	                                                                 TestRotationUnderLoad, TestPrune
+//	           what a closed server knew is in no file; and in no    TestNoMarkerInFiles, TestMemoryAfterClose
+//	           memory, where Go overwrites what it frees
+//	Once       one of all callers gets the secret                    TestOneLink, TestManyLinks, TestManyServers
+//	           one thing after another explains all answers          TestHistories (Porcupine), for each store
+//	           an answer that is not in order consumes nothing       TestBrokenAnswers
+//	           what is in doubt nobody else gets                     TestClaimInDoubt, TestFaults, TestCutReveal
+//	Durable    what was acknowledged outlasts kill -9                TestKill
+//	           and a power cut                                       TestPowerLoss
+//	           a first start may be killed, cut off, or fail         TestKillFirstStart, TestPowerLoss, TestFaultsOfAFirstStart
+//	           a write or sync that fails is answered 500, gives     TestFaults, TestDiskFull, TestReadOnly, TestWritesFail
+//	           nothing away, and the server heals by itself
+//	           SIGTERM answers what is under way                     TestTerminate
+//	           a backup is whole, and says what it brings back       TestBackupUnderLoad, TestRestore
+//	Time       what expired is not served, swept or not              TestExpiry, TestCommitAfterExpiry
+//	           a clock that jumps revives nothing                    TestClockJumpsAnHour, TestClockGoesBack
+//	           and poisons nothing                                   TestClockJumpsFar, TestTimeDoesNotStandStill
+//	Erased     a minute after its end no byte of a sealed value      TestErasure, TestErasureUnderLoad, TestErasureInAMinute,
+//	           is in the database or its log                         TestOneChunkToAPage
+//	           a reader or a backup puts that off until a sweep      TestErasureBesideReader, TestErasureBesideBackups
+//	           after its end
+//	           a burned account leaves nothing, nor do shares        TestBurnAccount, TestShareDuringBurnAccount
+//	           that are under way
+//	Guesses    no more are tried than the limits say, also at        TestGuessesThatComeTogether, TestLockOfReveals,
+//	           once, patiently, over a restart, on all servers       TestPatientGuesses, TestLocksSurviveARestart,
+//	                                                                 TestGuessesOfAllServers
+//	           a known key costs what an unknown one costs           TestSameWorkForKnownAndUnknown
+//	           who knows the passphrase pays nothing                 TestRightPassphrasesCostNothing, TestClientThatLeaves
+//	           a flood is bounded in memory and in the store         TestFloods, TestFloodsTakeBoundedMemory
+//	           one network does not take all turns of Argon2id       TestArgonSharesTurns
+//
+// Not promised:
+//
+//   - that an answer arrives: who loses it has lost the secret, and its receipt says received;
+//   - that the file system, the disk (a flash disk keeps old copies), a backup, a page file or a core dump forget what
+//     was overwritten or removed in the files that the vault knows;
+//   - that strings are gone from the memory of a server that runs (see Memory);
+//   - that disks sync what they say they have synced; where one lies, a power cut undoes what was acknowledged;
+//   - that a secret outlasts a clock that is wrong when the server starts (see Time);
+//   - that a database which somebody can write to says the truth of what has become of a secret (State, Updated, Claim, Owner),
+//     keeps it, or does not bring back an older copy of all of itself: it gives no value to anybody without the keys;
+//   - that the holder of a link cannot keep others from it: whoever tries wrong passphrases locks it for all (see Guesses);
+//   - that callers do not learn how many guesses are left, or an operator from which hash of a network they came.
+//
+// # Guesses
+//
+// A passphrase is tried after it was counted, in the store: for the caller's network and the record, for the record, and
+// for the record in its life, known or unknown. Of one network 5 are tried in 10 minutes, of all 20 in half an hour, and
+// then none for half an hour; and 100 in the life of a record. Burns are counted by receipt, apart from reveals by secret, so
+// that the holder of a link locks out readers, and not who shared it. A right one is given back, a missing one is none. One
+// network may try 100 wrong ones in half an hour, whatever they are for, at each server. The store keeps some 260,000
+// counts, and forgets those of records that were tried least recently; the reasons stand in guesses.go.
+//
 // # Time
 //
 // The vault's time never goes back, also over a restart: the store keeps the latest time of a write, and a sweep is one, every
@@ -72,7 +135,9 @@
 //	SHA-256("onetime/v1 account e-mail", one zero byte, the e-mail address)
 //
 // A record does not open if one of these columns was altered, or SecretExpires of a receipt, which is half-way between
-// created and expires. Nothing vouches for what changes without a bearer key at hand: State, Updated and Claim.
+// created and expires. Nothing vouches for what changes without a bearer key at hand: State, Updated and Claim. Nor does
+// anything for Owner, by which nothing but a quota goes: that is the first 16 bytes of HMAC-SHA256 under the server key of
+// "onetime/v1 owner id", one zero byte, and the network. A count of guesses is kept under "onetime/v1 caller id" likewise.
 package vault
 
 import (
