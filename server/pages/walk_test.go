@@ -213,7 +213,7 @@ func TestWrongPassphrase(t *testing.T) {
 	}
 	reader.press("right")
 	reader.press(kb.Enter)
-	reader.sees("Too many tries. Try again in 30 minutes; nothing is lost by waiting.")
+	reader.sees("Too many tries. Nothing was used up; try again in 30 minutes.")
 	reader.picture("reveal-locked")
 	reader.reachable("locked")
 

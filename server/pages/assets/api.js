@@ -37,36 +37,37 @@ export const keyOfPage = () => location.pathname.slice(location.pathname.lastInd
  * @param {Account} [account]
  * @returns {Promise<Outcome<Receipt>>}
  */
-export const create = (operation, form, account) => call("POST", operation, form, account);
+export const create = (operation, form, account) => call(operation, form, account);
 
 /**
  * @param {string} key
  * @param {string} passphrase
  * @returns {Promise<Outcome<{value: string}>>}
  */
-export const reveal = (key, passphrase) => call("POST", `secret/${key}`, { passphrase });
+export const reveal = (key, passphrase) => call(`secret/${key}`, { passphrase });
 
 /**
+ * Asks by POST, to which "recent" is a key like any other. The GET of that name wants credentials, for which a browser would
+ * open its own dialog.
  * @param {string} key
  * @returns {Promise<Outcome<Receipt>>}
  */
-export const receipt = (key) => call("GET", `receipt/${key}`);
+export const receipt = (key) => call(`receipt/${key}`, {});
 
 /**
  * @param {string} key
  * @param {string} passphrase
  * @returns {Promise<Outcome<{state: Receipt}>>}
  */
-export const burn = (key, passphrase) => call("POST", `receipt/${key}/burn`, { passphrase });
+export const burn = (key, passphrase) => call(`receipt/${key}/burn`, { passphrase });
 
 /**
- * @param {"GET" | "POST"} method
  * @param {string} path
- * @param {Record<string, string>} [form]
+ * @param {Record<string, string>} form
  * @param {Account} [account]
  * @returns {Promise<Outcome<any>>}
  */
-async function call(method, path, form, account) {
+async function call(path, form, account) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
   if (account) headers.Authorization = `Basic ${base64(`${account.username}:${account.token}`)}`;
@@ -76,9 +77,9 @@ async function call(method, path, form, account) {
   let body;
   try {
     response = await fetch(`${root}/${path}`, {
-      method,
+      method: "POST",
       headers,
-      body: form && new URLSearchParams(form),
+      body: new URLSearchParams(form),
       cache: "no-store",
       // What an account sends is all that says who it is. Without this a wrong token would open the browser's own dialog.
       credentials: account ? "omit" : "same-origin",

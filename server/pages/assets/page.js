@@ -181,7 +181,7 @@ export function explain(refused, texts) {
     case 404:
       return texts.gone;
     case 429:
-      return `Too many tries. ${refused.retryAfter ? `Try again in ${lasting(refused.retryAfter)}` : "Try again later"}; nothing is lost by waiting.`;
+      return `Too many tries. Nothing was used up; try again ${refused.retryAfter ? `in ${lasting(refused.retryAfter)}` : "later"}.`;
     default:
       return `Something went wrong on the server, and its log says what, under the id ${refused.errorID}. Tell whoever runs it.`;
   }
