@@ -313,6 +313,36 @@ func (trio *Trio) waitForSentinels(t testing.TB) {
 	}
 }
 
+// WaitForReplicas returns when the primary has two replicas that follow it, and the Sentinels agree on which engines those
+// are.
+func (trio *Trio) WaitForReplicas(t testing.TB) {
+	t.Helper()
+	primary := trio.Primary(t)
+	for _, e := range trio.Engines {
+		if e != primary {
+			e.waitForLink(t)
+		}
+	}
+	for _, s := range trio.sentinels {
+		s.wait(t, func(c valkey.Client) error {
+			replicas, err := c.Do(t.Context(), c.B().Arbitrary("SENTINEL", "REPLICAS", master).Build()).ToArray()
+			if err != nil {
+				return err
+			}
+			for _, r := range replicas {
+				known, err := r.AsStrMap()
+				if err != nil {
+					return err
+				}
+				if known["flags"] != "slave" || known["master-link-status"] != "ok" {
+					return errors.New("a replica is " + known["flags"])
+				}
+			}
+			return nil
+		})
+	}
+}
+
 // Primary returns the engine that the Sentinels take for the primary.
 func (trio *Trio) Primary(t testing.TB) *Engine {
 	t.Helper()
