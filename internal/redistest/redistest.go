@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -216,6 +217,29 @@ func (e *Engine) must(t testing.TB, words ...string) {
 	if err := e.Do(t, words...).Error(); err != nil {
 		t.Fatalf("%v: %v", words, err)
 	}
+}
+
+// PID is the engine's process.
+func (e *Engine) PID() int { return e.cmd.Process.Pid }
+
+// UsedMemory is what the engine's records take, in bytes.
+func (e *Engine) UsedMemory(t testing.TB) int64 {
+	t.Helper()
+	info, err := e.Do(t, "INFO", "memory").ToString()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "used_memory:"); ok {
+			used, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return used
+		}
+	}
+	t.Fatal("the engine does not tell what it uses")
+	return 0
 }
 
 // Config is how to reach the engine, which has no need to sync every write.
