@@ -20,7 +20,7 @@ breaking: ## name what breaks the clients of another revision's openapi.yaml: ma
 	@go -C tools tool oasdiff breaking "$(BASE):openapi.yaml" ../openapi.yaml --severity-levels breaking.txt --fail-on WARN --color never
 
 test: ## run all tests, with the race detector
-	go test $(RACE) ./...
+	go test -timeout 30m $(RACE) ./...
 
 pages: ## use the pages with a real browser (Debian's chromium), and leave pictures in build/screenshots
 	CI=true go test -count=1 ./server/pages
@@ -28,7 +28,7 @@ pages: ## use the pages with a real browser (Debian's chromium), and leave pictu
 soak: ## run the long versions of the tests that prove the vault's promises (ONETIME_SOAK=1)
 	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v ./server/proof
 	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v -run Histories ./server/storetest ./server/sqlitestore
-	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v -run /histories ./server/redisstore
+	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v ./server/redisstore
 
 check: ## regenerate and compare, lint the document, format, vet, staticcheck, tidy, import directions, CONTRIBUTING.md
 	go generate ./...

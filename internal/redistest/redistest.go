@@ -57,12 +57,13 @@ func All() bool { return os.Getenv("ONETIME_ENGINES") == "all" || os.Getenv("ONE
 type Engine struct {
 	Address string
 
-	folder string
-	args   []string
-	mu     sync.Mutex
-	cmd    *exec.Cmd
-	ended  chan struct{}
-	output *bytes.Buffer
+	folder   string
+	args     []string
+	password string
+	mu       sync.Mutex
+	cmd      *exec.Cmd
+	ended    chan struct{}
+	output   *bytes.Buffer
 }
 
 // Durable are the settings of an engine that has each write on its disk before it answers.
@@ -83,8 +84,22 @@ func newEngine(t testing.TB, settings []string) *Engine {
 	_, port, _ := net.SplitHostPort(e.Address)
 	e.args = append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", e.folder, "--save", "", "--loglevel", "notice",
 		"--repl-diskless-sync-delay", "0"}, settings...)
+	for i, setting := range settings {
+		if setting == "--requirepass" {
+			e.password = settings[i+1]
+		}
+	}
 	t.Cleanup(e.Kill)
 	return e
+}
+
+// WithTLS returns settings for an engine that has an encrypted port beside its own, and the address of that. It wants clients
+// to show a certificate of the same authority.
+func WithTLS(t testing.TB, certificate, key string) (address string, settings []string) {
+	t.Helper()
+	address = freeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	return address, []string{"--tls-port", port, "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate}
 }
 
 // freeAddress returns an address that nobody listens on, nor on the port 10,000 above it, which a Cluster needs.
@@ -177,7 +192,7 @@ func (e *Engine) wait(t testing.TB, do func(valkey.Client) error) {
 
 func (e *Engine) client() (valkey.Client, error) {
 	return valkey.NewClient(valkey.ClientOption{
-		InitAddress: []string{e.Address}, ForceSingleClient: true, DisableCache: true, DisableRetry: true,
+		InitAddress: []string{e.Address}, Password: e.password, ForceSingleClient: true, DisableCache: true, DisableRetry: true,
 	})
 }
 
@@ -244,7 +259,7 @@ func (e *Engine) UsedMemory(t testing.TB) int64 {
 
 // Config is how to reach the engine, which has no need to sync every write.
 func (e *Engine) Config() redisstore.Config {
-	return redisstore.Config{Addresses: []string{e.Address}, Durability: redisstore.Primary, Timeout: patience}
+	return redisstore.Config{Addresses: []string{e.Address}, Password: e.password, Durability: redisstore.Primary, Timeout: patience}
 }
 
 // URL is the same for a command line.

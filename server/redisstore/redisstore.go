@@ -197,6 +197,7 @@ func connect(config Config) (valkey.Client, error) {
 		Dialer:            net.Dialer{Timeout: config.Timeout, KeepAlive: time.Second},
 		ConnWriteTimeout:  config.Timeout, // a connection that does not answer a ping in this time is given up
 		DisableRetry:      true,
+		AlwaysPipelining:  true, // else a connection that is not in use does not see its end, and fails the next call
 		DisableCache:      true,
 		BlockingPoolSize:  2 * most, // each call uses one at most, and Ping one more
 		ForceSingleClient: config.Topology == Single,
