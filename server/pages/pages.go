@@ -15,6 +15,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -55,6 +56,19 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// check tells whether what is offered can be asked for.
+func (c Config) check() error {
+	if c.MaxSecret < 1 {
+		return errors.New("pages: Config.MaxSecret is not a number of bytes")
+	}
+	for _, ttl := range slices.Concat(c.TTLs, c.AccountTTLs) {
+		if ttl < time.Second {
+			return errors.New("pages: Config has a lifetime of less than a second")
+		}
+	}
+	return nil
+}
+
 // New returns a handler that answers GET and HEAD for the pages, and leaves every other request to api. Where api knows
 // nothing of a path either, a browser gets a readable 404 in place of the contract's Error. The error says what is wrong
 // with the Config. The handler may be used concurrently.
@@ -69,6 +83,9 @@ func New(api http.Handler, config Config) (http.Handler, error) {
 	base, err := url.Parse(strings.TrimRight(config.BaseURL, "/"))
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return nil, errors.New("pages: Config.BaseURL is not an http or https URL with a host")
+	}
+	if err := config.check(); err != nil {
+		return nil, err
 	}
 	return newSite(api, base, config)
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/onetime-go/onetime/server/pages"
 )
 
+const day = 24 * time.Hour
+
 // api stands for the API where a test is about what reaches it: it answers every request alike.
 func api(status int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -252,6 +254,14 @@ func TestConfig(t *testing.T) {
 	for _, base := range []string{"", "example.com", "ftp://example.com", "https://", "https://example.com\x00", "/below"} {
 		if _, err := pages.New(api(200), pages.Config{BaseURL: base}); err == nil {
 			t.Errorf("BaseURL %q is taken", base)
+		}
+	}
+	for name, config := range map[string]pages.Config{
+		"MaxSecret": {MaxSecret: -1}, "TTLs": {TTLs: []time.Duration{time.Hour, 0}}, "AccountTTLs": {AccountTTLs: []time.Duration{-day}},
+	} {
+		config.BaseURL = "https://example.com"
+		if _, err := pages.New(api(200), config); err == nil {
+			t.Errorf("these %s are taken", name)
 		}
 	}
 	if _, err := pages.New(nil, pages.Config{BaseURL: "https://example.com"}); err == nil {

@@ -31,15 +31,15 @@ type renderer struct {
 
 // A view is what the templates know. None of it comes from a request.
 type view struct {
-	Page        string // the name of the page, of its script and of its template
-	Base        string // the path of the base URL, escaped
-	BaseURL     string
-	Assets      string // the path of the assets, escaped, without a slash at its end
-	MaxSecret   int
-	MostWords   string // MaxSecret for people
-	TTLs        []choice
-	Accounts    bool
-	AccountOnly bool
+	Page         string // the name of the page, of its script and of its template
+	Base         string // the path of the base URL, escaped
+	BaseURL      string
+	Assets       string // the path of the assets, escaped, without a slash at its end
+	MaxSecret    int
+	MostWords    string // MaxSecret for people
+	TTLs         []choice
+	Accounts     bool
+	AccountsOnly bool
 }
 
 // A choice is a lifetime on offer.
@@ -68,14 +68,14 @@ func newRenderer(base *url.URL, config Config) (*renderer, error) {
 		r.assets[name] = newResource(contentTypes[path.Ext(name)], assetHeader, bodies[i])
 	}
 	r.view = view{
-		Base:        base.EscapedPath(),
-		BaseURL:     base.String(),
-		Assets:      base.EscapedPath() + "/assets/" + folder,
-		MaxSecret:   config.MaxSecret,
-		MostWords:   grouped(config.MaxSecret),
-		TTLs:        choices(config),
-		Accounts:    config.Accounts,
-		AccountOnly: config.AccountsOnly,
+		Base:         base.EscapedPath(),
+		BaseURL:      base.String(),
+		Assets:       base.EscapedPath() + "/assets/" + folder,
+		MaxSecret:    config.MaxSecret,
+		MostWords:    grouped(config.MaxSecret),
+		TTLs:         choices(config),
+		Accounts:     config.Accounts,
+		AccountsOnly: config.AccountsOnly,
 	}
 	return r, nil
 }
