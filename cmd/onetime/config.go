@@ -106,9 +106,8 @@ func (e *configError) orNil() error {
 }
 
 // load takes values from a file, if one is named, then from the environment, then the flags once more, which are parsed
-// already. The error names everything that is wrong. Variables that no setting has are returned, too: they may belong to
-// another program.
-func (t table) load(flags *pflag.FlagSet, file string, environment []string) (unknown []string, err error) {
+// already. The error names everything that is wrong.
+func (t table) load(flags *pflag.FlagSet, file string, environment []string) (other strangers, err error) {
 	flagged := map[string]string{}
 	for _, s := range t {
 		if flags.Changed(s.name) {
@@ -117,9 +116,9 @@ func (t table) load(flags *pflag.FlagSet, file string, environment []string) (un
 	}
 	wrong := &configError{}
 	if file != "" {
-		t.readFile(file, wrong)
+		other.keys = t.readFile(file, wrong)
 	}
-	unknown = t.readEnvironment(environment, wrong)
+	other.variables = t.readEnvironment(environment, wrong)
 	for name, text := range flagged {
 		s := t.find(name)
 		s.set(text, "--"+name, wrong)
@@ -128,7 +127,13 @@ func (t table) load(flags *pflag.FlagSet, file string, environment []string) (un
 				"give it in %s or in the configuration file", name, s.environmentName())
 		}
 	}
-	return unknown, wrong.orNil()
+	return other, wrong.orNil()
+}
+
+// strangers are what is set and in no table, or in that of other commands.
+type strangers struct {
+	variables []string // no setting has such a name; they may belong to another program
+	keys      []string // of the file, with the line, that are settings of other commands
 }
 
 func (s *setting) set(text, from string, wrong *configError) {
@@ -151,7 +156,7 @@ func isElsewhere(name string) bool {
 func (t table) readEnvironment(environment []string, wrong *configError) (unknown []string) {
 	for _, variable := range environment {
 		name, text, _ := strings.Cut(variable, "=")
-		if !strings.HasPrefix(name, environmentPrefix) || slices.Contains(notSettings, name) {
+		if text == "" || !strings.HasPrefix(name, environmentPrefix) || slices.Contains(notSettings, name) {
 			continue
 		}
 		i := slices.IndexFunc(t, func(s *setting) bool { return s.environmentName() == name })
@@ -159,7 +164,7 @@ func (t table) readEnvironment(environment []string, wrong *configError) (unknow
 		case i < 0 && !isElsewhere(settingName(name)):
 			unknown = append(unknown, name)
 		case i < 0:
-		case text != "":
+		default:
 			t[i].set(text, name, wrong)
 		}
 	}
@@ -167,25 +172,26 @@ func (t table) readEnvironment(environment []string, wrong *configError) (unknow
 	return unknown
 }
 
-// readFile takes what a YAML file sets: one mapping of names to values, or to lists of values.
-func (t table) readFile(path string, wrong *configError) {
+// readFile takes what a YAML file sets: one mapping of names to values, or to lists of values. It returns the keys that are for
+// other commands.
+func (t table) readFile(path string, wrong *configError) (elsewhere []string) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		wrong.add("read the configuration file: %v", err)
-		return
+		return nil
 	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(content, &document); err != nil {
 		wrong.add("%s%s: this is not YAML", path, lineOf(err))
-		return
+		return nil
 	}
 	if len(document.Content) == 0 { // nothing but comments
-		return
+		return nil
 	}
 	root := document.Content[0]
 	if root.Kind != yaml.MappingNode {
 		wrong.add("%s:%d: the file has to be a list of settings, such as listen: 127.0.0.1:3000", path, root.Line)
-		return
+		return nil
 	}
 	seen := map[string]bool{}
 	for i := 0; i < len(root.Content); i += 2 {
@@ -195,6 +201,7 @@ func (t table) readFile(path string, wrong *configError) {
 		text, ok := textOf(node)
 		switch {
 		case s == nil && isElsewhere(key.Value):
+			elsewhere = append(elsewhere, at+": "+key.Value)
 		case s == nil:
 			wrong.add("%s: there is no setting %q", at, legible(key.Value))
 		case seen[key.Value]:
@@ -210,6 +217,7 @@ func (t table) readFile(path string, wrong *configError) {
 		}
 		seen[key.Value] = true
 	}
+	return elsewhere
 }
 
 // textOf returns what stands in the file as it would stand in a flag.

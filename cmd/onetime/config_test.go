@@ -69,7 +69,7 @@ func newProbe() *probe {
 	return p
 }
 
-func (p *probe) load(t *testing.T, args []string, file string, environment ...string) (unknown []string, err error) {
+func (p *probe) load(t *testing.T, args []string, file string, environment ...string) (strangers, error) {
 	t.Helper()
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	p.addFlags(flags)
@@ -92,15 +92,15 @@ func writeConfig(t *testing.T, content string, mode os.FileMode) string {
 func TestSources(t *testing.T) {
 	const file = "# a comment\nlisten: 1.1.1.1:1\nmax-secret: 11\nstrict: true\nlog-level:\n"
 	p := newProbe()
-	unknown, err := p.load(t, []string{"--listen", "3.3.3.3:3", "--trusted-proxy=10.0.0.0/8", "--trusted-proxy", "192.0.2.0/24,2001:db8::/32"},
+	other, err := p.load(t, []string{"--listen", "3.3.3.3:3", "--trusted-proxy=10.0.0.0/8", "--trusted-proxy", "192.0.2.0/24,2001:db8::/32"},
 		writeConfig(t, file, 0o644),
 		"ONETIME_LISTEN=2.2.2.2:2", "ONETIME_MAX_SECRET=22", "ONETIME_LOG=", "ONETIME_TRUSTED_PROXY=198.51.100.0/24",
 		"ONETIME_HOST=http://example.com", "ONETIME_APIKEY=k", "HOME=/", "ONETIME_LISTN=mark", "ONETIME_=x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(unknown) != "[ONETIME_ ONETIME_LISTN]" {
-		t.Errorf("unknown are %v", unknown)
+	if fmt.Sprint(other) != "{[ONETIME_ ONETIME_LISTN] []}" {
+		t.Errorf("unknown are %v", other)
 	}
 	if p.listen != "3.3.3.3:3" || p.maxSecret != 22 || !p.strict || p.logFormat != "text" || len(p.trustedProxies) != 3 {
 		t.Errorf("the settings are %+v", p.settings)

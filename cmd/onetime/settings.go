@@ -106,12 +106,15 @@ func newServeFlags(cmd *cobra.Command) (read func() (s settings, run bool, err e
 	cmd.Flags().Lookup("config").DefValue = "" // the environment is not for the help
 	cmd.Flags().BoolVar(&check, "check-config", false, "print the settings as they count, without secrets, and end; unknown ones are errors")
 	return func() (settings, bool, error) {
-		var err error
-		s.unknown, err = t.load(cmd.Flags(), file, os.Environ())
+		other, err := t.load(cmd.Flags(), file, os.Environ())
+		s.unknown = other.variables
 		if err == nil {
 			err = s.check()
 		}
 		if check {
+			for _, key := range other.keys {
+				hint(cmd, "%s is a setting of other commands, and nothing to serve", key)
+			}
 			return s, false, errors.Join(err, checkUnknown(s.unknown), t.print(cmd.OutOrStdout()))
 		}
 		return s, true, err
