@@ -25,10 +25,11 @@ test: ## run all tests, with the race detector
 pages: ## use the pages with a real browser (Debian's chromium), and leave pictures in build/screenshots
 	CI=true go test -count=1 ./server/pages
 
-soak: ## run the long versions of the tests that prove the vault's promises (ONETIME_SOAK=1)
+soak: ## run the long versions of the tests that prove the vault's promises, and of the flood (ONETIME_SOAK=1)
 	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v ./server/proof
 	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v -run Histories ./server/storetest ./server/sqlitestore
 	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v ./server/redisstore
+	ONETIME_SOAK=1 go test -count=1 -v -run Flood ./cmd/onetime
 
 check: ## regenerate and compare, lint the document, format, vet, staticcheck, tidy, import directions, CONTRIBUTING.md
 	go generate ./...

@@ -76,6 +76,8 @@ func (o *operator) vaultConfig() vault.Config {
 	s := o.settings
 	return vault.Config{
 		MaxSecret:       s.maxSecret,
+		MinPassphrase:   s.minPassphrase,
+		ShareDomains:    s.shareDomains,
 		RefuseAnonymous: s.accountsOnly,
 		AnonymousQuota:  vault.Quota{Secrets: s.anonymousSecrets, Bytes: int64(s.anonymousBytes)},
 		Observe:         o.event,

@@ -32,8 +32,10 @@ type settings struct {
 	maxConnections int
 
 	place
-	maxSecret int
-	strict    bool
+	maxSecret     int
+	minPassphrase int
+	shareDomains  []string
+	strict        bool
 
 	rateLimit        server.Rate
 	accountsOnly     bool
@@ -72,6 +74,10 @@ func (s *settings) table() table {
 			usage: "folder of the database and the keyring (default: " + defaultDataHint + ")"},
 		{group: "Secrets", name: "max-secret", value: numberValue(&s.maxSecret, vault.DefaultMaxSecret, 1, vault.MostMaxSecret, "bytes"),
 			usage: "longest secret, in bytes"},
+		{group: "Secrets", name: "min-passphrase", value: numberValue(&s.minPassphrase, 0, 0, 1024, "characters"),
+			usage: "shortest passphrase that a secret may be given, in characters"},
+		{group: "Secrets", name: "share-domain", value: wordsValue(&s.shareDomains, "domains"),
+			usage: "custom domains that a caller may ask a link to have; they have to lead to this server"},
 		{group: "Secrets", name: "strict", value: switchValue(&s.strict, false),
 			usage: "refuse requests that are not in the documented form, which some clients send"},
 
@@ -177,15 +183,19 @@ func numberValue(to *int, n, least, most int, unit string) *value {
 	})
 }
 
-// networksValue is a list of networks, with commas between them.
+// wordsValue is a list of texts, with commas between them.
+func wordsValue(to *[]string, noun string) *value {
+	v := newValue(to, "", noun, "a list of "+noun, func(text string) ([]string, error) { return wordsOf(text), nil })
+	v.isList = true
+	return v
+}
+
+// networksValue is a list of networks.
 func networksValue(to *[]netip.Prefix) *value {
 	v := newValue(to, "", "networks", "a list of networks, such as 10.0.0.0/8,2001:db8::/48", func(text string) ([]netip.Prefix, error) {
 		var networks []netip.Prefix
-		for part := range strings.SplitSeq(text, ",") {
-			if part = strings.TrimSpace(part); part == "" {
-				continue
-			}
-			network, err := netip.ParsePrefix(part)
+		for _, word := range wordsOf(text) {
+			network, err := netip.ParsePrefix(word)
 			if err != nil {
 				return nil, err
 			}
@@ -195,6 +205,15 @@ func networksValue(to *[]netip.Prefix) *value {
 	})
 	v.isList = true
 	return v
+}
+
+func wordsOf(list string) (words []string) {
+	for word := range strings.SplitSeq(list, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			words = append(words, word)
+		}
+	}
+	return words
 }
 
 // parseBaseURL has the scaffold judge the URL, which knows what it can do.

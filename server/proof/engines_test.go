@@ -54,7 +54,8 @@ func (f *fleet) run(t testing.TB, words ...string) string {
 
 // command is a server. Several of them run on equal terms.
 func (f *fleet) command(t testing.TB) *exec.Cmd {
-	return exec.Command(build(t), append([]string{"serve", "--listen", "127.0.0.1:0", "--log", "json", "--rate-limit", "off"}, f.place()...)...)
+	return exec.Command(build(t), append([]string{"serve", "--listen", "127.0.0.1:0", "--log", "json", "--rate-limit", "off",
+		"--anonymous-secrets", "0", "--anonymous-bytes", "0"}, f.place()...)...)
 }
 
 // start starts servers.

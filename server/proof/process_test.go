@@ -82,7 +82,7 @@ type process struct {
 
 // real is a command for the real server, and planted one for a server with a bug.
 func real(t testing.TB, folder string) *exec.Cmd {
-	return exec.Command(build(t), "serve", "--listen", "127.0.0.1:0", "--log", "json", "--rate-limit", "off", "--data", folder)
+	return exec.Command(build(t), "serve", "--listen", "127.0.0.1:0", "--log", "json", "--rate-limit", "off", "--anonymous-secrets", "0", "--anonymous-bytes", "0", "--data", folder)
 }
 
 func planted(plant string) func(testing.TB, string) *exec.Cmd {
