@@ -25,8 +25,8 @@ type job struct {
 	PID     int // of the server, whose time on the processors is measured
 	Callers int
 	Count   int
-	// Keep leaves the secrets where they are. Else every one is revealed.
-	Keep bool
+	// Keys are those of Count secrets that were shared already. They are only revealed.
+	Keys []string
 }
 
 // A phase is what came of one half of a job.
@@ -39,7 +39,6 @@ type phase struct {
 // A result is what came of a job.
 type result struct {
 	Share, Reveal phase
-	Keys          []string // of the secrets that were kept
 }
 
 // load has another process do a job.
@@ -79,18 +78,18 @@ func generateLoad(in io.Reader, out io.Writer) error {
 		defer conn.Close()
 		callers[i] = &caller{conn: conn, read: bufio.NewReader(conn)}
 	}
-	keys := make([]string, j.Count)
 	var r result
 	var err error
-	if r.Share, err = j.run(callers, func(c *caller, i int) (err error) {
-		keys[i], err = c.share(i)
-		return err
-	}); err != nil {
-		return fmt.Errorf("share: %w", err)
+	if len(j.Keys) == 0 {
+		j.Keys = make([]string, j.Count)
+		if r.Share, err = j.run(callers, func(c *caller, i int) (err error) {
+			j.Keys[i], err = c.share(i)
+			return err
+		}); err != nil {
+			return fmt.Errorf("share: %w", err)
+		}
 	}
-	if j.Keep {
-		r.Keys = keys
-	} else if r.Reveal, err = j.run(callers, func(c *caller, i int) error { return c.reveal(keys[i], i) }); err != nil {
+	if r.Reveal, err = j.run(callers, func(c *caller, i int) error { return c.reveal(j.Keys[i], i) }); err != nil {
 		return fmt.Errorf("reveal: %w", err)
 	}
 	return json.NewEncoder(out).Encode(r)

@@ -56,7 +56,7 @@ const (
 // BenchmarkPath compares the real server with the bare one and with its store, in turns, so that what else happens on the
 // machine happens to all of them. Of all rounds the median counts.
 func BenchmarkPath(b *testing.B) {
-	real, bare := startReal(b, b.TempDir()), startBare(b)
+	real, bare := startReal(b, program(b), b.TempDir()), startBare(b)
 	var ours, theirs []result
 	var creates, claims []float64
 	b.ResetTimer()
@@ -73,20 +73,19 @@ func BenchmarkPath(b *testing.B) {
 	b.StopTimer()
 	shares := func(r result) phase { return r.Share }
 	reveals := func(r result) phase { return r.Reveal }
-	report("share", medianOf(ours, shares), medianOf(theirs, shares), median(creates))
-	report("reveal", medianOf(ours, reveals), medianOf(theirs, reveals), median(claims))
+	compare("share", medianOf(ours, shares), medianOf(theirs, shares), median(creates))
+	compare("reveal", medianOf(ours, reveals), medianOf(theirs, reveals), median(claims))
 }
 
-func report(name string, ours, bare phase, store float64) {
+func compare(name string, ours, bare phase, store float64) {
 	printLater("ratio path/%s %.2f", name, ours.PerSecond/bare.PerSecond)
-	for _, row := range []struct {
-		name string
-		phase
-	}{{"onetime serve", ours}, {"bare", bare}} {
-		printLater("path/%s %-13s %6.0f/s  %3d µs of CPU  p50 %s  p99 %s", name, row.name, row.PerSecond,
-			row.CPU.Microseconds(), round(row.P50), round(row.P99))
-	}
-	printLater("path/%s %-13s %6.0f/s", name, "store alone", store)
+	report("path/"+name+" onetime serve", ours)
+	report("path/"+name+" bare", bare)
+	printLater("%-34s %6.0f/s", "path/"+name+" store alone", store)
+}
+
+func report(name string, p phase) {
+	printLater("%-34s %6.0f/s  %3d µs of CPU  p50 %s  p99 %s", name, p.PerSecond, p.CPU.Microseconds(), round(p.P50), round(p.P99))
 }
 
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
@@ -112,6 +111,17 @@ func median(all []float64) float64 {
 	return all[len(all)/2]
 }
 
+// program builds the real program.
+func program(b *testing.B) string {
+	b.Helper()
+	file := filepath.Join(b.TempDir(), "onetime")
+	build := exec.Command("go", "build", "-o", file, "github.com/onetime-go/onetime/cmd/onetime")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("go build: %v\n%s", err, out)
+	}
+	return file
+}
+
 // A process is a server in a process of its own.
 type process struct {
 	address string
@@ -121,13 +131,8 @@ type process struct {
 }
 
 // startReal starts the real server on its default store. No caller is limited: all of them are one.
-func startReal(b *testing.B, folder string) process {
+func startReal(b *testing.B, program, folder string) process {
 	b.Helper()
-	program := filepath.Join(b.TempDir(), "onetime")
-	build := exec.Command("go", "build", "-o", program, "github.com/onetime-go/onetime/cmd/onetime")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("go build: %v\n%s", err, out)
-	}
 	return start(b, exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--data", folder, "--rate-limit", "off"))
 }
 
@@ -191,11 +196,11 @@ func driveStore(b *testing.B) (creates, claims float64) {
 		b.Fatal(err)
 	}
 	defer store.Close()
-	creates = drive(b, func(ctx context.Context, i int) error {
+	creates = drive(b, callers, count, func(ctx context.Context, i int) error {
 		secret, receipt := newRecords(i)
 		return store.Create(ctx, secret, receipt, nil, vault.Quota{})
 	})
-	claims = drive(b, func(ctx context.Context, i int) error {
+	claims = drive(b, callers, count, func(ctx context.Context, i int) error {
 		secret, _ := newRecords(i)
 		if _, err := store.Secret(ctx, secret.ID); err != nil {
 			return err
@@ -209,7 +214,8 @@ func driveStore(b *testing.B) (creates, claims float64) {
 	return creates, claims
 }
 
-func drive(b *testing.B, do func(context.Context, int) error) (perSecond float64) {
+// drive calls a function with 0 to count-1, from several callers at once.
+func drive(b *testing.B, callers, count int, do func(context.Context, int) error) (perSecond float64) {
 	b.Helper()
 	var next atomic.Int64
 	var wait sync.WaitGroup
@@ -225,7 +231,7 @@ func drive(b *testing.B, do func(context.Context, int) error) (perSecond float64
 		})
 	}
 	wait.Wait()
-	return count / time.Since(start).Seconds()
+	return float64(count) / time.Since(start).Seconds()
 }
 
 // newRecords makes records as large as those of the secrets of the benchmark, with ids that are spread like theirs.
