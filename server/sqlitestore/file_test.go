@@ -141,7 +141,7 @@ func TestOpenRefuses(t *testing.T) {
 				}
 				execute(t, path, "PRAGMA user_version = 99")
 			},
-			"sqlitestore: open: the database has schema version 99, and this program knows none after 4",
+			"sqlitestore: open: the database has schema version 99, and this program knows none after 5",
 		},
 		"another program's database": {
 			func(t *testing.T, path string) { execute(t, path, "CREATE TABLE theirs (x)") },

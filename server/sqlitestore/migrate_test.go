@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -31,6 +32,11 @@ func TestMigrate(t *testing.T) {
 			}
 			if live, err := store.Live(t.Context()); err != nil || live != 1 {
 				t.Errorf("Live: %d, %v", live, err)
+			}
+			another := vault.SecretRecord{ID: vault.ID{8}, Owner: vault.OwnerID{5}, Created: time.UnixMilli(1)}
+			err = store.Create(t.Context(), another, vault.ReceiptRecord{ID: vault.ID{8}}, nil, vault.Quota{Secrets: 1})
+			if got, want := errors.Is(err, vault.ErrQuota), done >= 3; got != want {
+				t.Errorf("Create for an owner who has one: %v", err)
 			}
 			wantKeys(t, store, vault.KeyID{7})
 			if err := store.RemoveServerKey(t.Context(), vault.KeyID{7}); err != nil {
@@ -63,13 +69,17 @@ func makeVersion(t *testing.T, path string, version int) {
 	}
 	defer db.Close()
 	steps := append([]string{}, schema[:version]...)
+	owner, value := "", "" // a secret has one from version 3 on
+	if version >= 3 {
+		owner, value = ", owner", ", CAST(x'05' || zeroblob(15) AS BLOB)"
+	}
 	steps = append(steps,
 		fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version),
 		"INSERT INTO server_keys (id) VALUES (x'0700000000000000')",
 		"INSERT INTO accounts VALUES (x'01000000000000000000000000000000', 'ada@example.com', 5, zeroblob(32), zeroblob(8), x'00')",
 		"INSERT INTO chunks (number, data) VALUES (3, zeroblob(512)), (4, zeroblob(512))",
-		`INSERT INTO secrets (id, receipt_id, account, created, expires, has_passphrase, key_id, first_chunk, chunks)
-			VALUES (CAST(x'09' || zeroblob(33) AS BLOB), zeroblob(34), zeroblob(16), 1, 2, 0, zeroblob(8), 3, 2)`,
+		fmt.Sprintf(`INSERT INTO secrets (id, receipt_id, account, created, expires, has_passphrase, key_id, first_chunk, chunks%s)
+			VALUES (CAST(x'09' || zeroblob(33) AS BLOB), zeroblob(34), zeroblob(16), 1, 1000, 0, zeroblob(8), 3, 2%s)`, owner, value),
 		"INSERT INTO recent VALUES (1, x'01000000000000000000000000000000', zeroblob(34), x'00')")
 	for _, step := range steps {
 		if _, err := db.ExecContext(context.Background(), step); err != nil {

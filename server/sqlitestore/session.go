@@ -78,8 +78,10 @@ var statements = [...]string{
 	secretsOfAccount: `SELECT id FROM secrets WHERE account <> x'00000000000000000000000000000000' AND account = ?
 		AND expires > ? LIMIT ?`,
 
-	ownersSecrets: `SELECT count(*), coalesce(sum(chunks), 0) FROM secrets
-		WHERE owner <> x'00000000000000000000000000000000' AND owner = ? AND expires > ?`,
+	ownersSecrets: `SELECT secrets - expired, chunks - expired_chunks FROM owners,
+		(SELECT count(*) AS expired, coalesce(sum(chunks), 0) AS expired_chunks FROM secrets
+			WHERE owner <> x'00000000000000000000000000000000' AND owner = ?1 AND expires <= ?2)
+		WHERE owner = ?1`,
 
 	selectTally: `SELECT count, ends FROM tallies WHERE record = ? AND caller = ? AND ends > ?`,
 	putTally: `INSERT INTO tallies (record, caller, count, ends, touched) VALUES (?, ?, ?, ?, ?) ON CONFLICT (record, caller)

@@ -66,7 +66,8 @@ func hasRoom(tx session, secret vault.SecretRecord, quota vault.Quota) (bool, er
 		return true, nil
 	}
 	var count, chunks int64
-	if err := tx.row(ownersSecrets, secret.Owner[:], secret.Created.UnixMilli()).Scan(&count, &chunks); err != nil {
+	if err := tx.row(ownersSecrets, secret.Owner[:], secret.Created.UnixMilli()).Scan(&count, &chunks); err != nil &&
+		!errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
 	count, bytes := count+1, chunks*vault.SealedBlock+int64(len(secret.Sealed))
