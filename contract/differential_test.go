@@ -341,12 +341,17 @@ func (c *choices) body(contentType string, schema *openapi3.Schema) []byte {
 	return c.message(schema)
 }
 
+// documents are that of this module, and others that use what it does not.
+func documents(t testing.TB) []*Contract {
+	return []*Contract{V1(), orders(t), load(t, "testdata/fleet.yaml"), load(t, "testdata/library.yaml")}
+}
+
 // TestOperationsAgree shows that the rules change no verdict on a message of an operation, and no form.
 func TestOperationsAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 4))
-	for _, c := range []*Contract{V1(), orders(t)} {
+	for _, c := range documents(t) {
 		bare, all := uncompiled(c), examples(t, c)
-		for range trials() / 400 {
+		for range trials() / 800 {
 			for _, m := range randomChoices(r).messages(c, all) {
 				if got, want := m.verdict(t, c), m.verdict(t, bare); got != want {
 					t.Fatalf("%s %d %q: %q, without rules %q", m.op.ID, m.status, m.body, got, want)
@@ -357,13 +362,16 @@ func TestOperationsAgree(t *testing.T) {
 }
 
 func FuzzOperations(f *testing.F) {
-	contracts := []*Contract{V1(), orders(f)}
+	contracts := documents(f)
 	for i, c := range contracts {
 		for n, m := range (&choices{}).messages(c, examples(f, c)) {
 			f.Add(i, n, m.status, m.contentType, m.query, m.text, m.body)
 		}
 	}
-	bare := []*Contract{uncompiled(contracts[0]), uncompiled(contracts[1])}
+	var bare []*Contract
+	for _, c := range contracts {
+		bare = append(bare, uncompiled(c))
+	}
 	f.Fuzz(func(t *testing.T, i, n, status int, contentType, query, text string, body []byte) {
 		i = int(uint(i) % uint(len(contracts)))
 		ops := contracts[i].operations

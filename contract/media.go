@@ -31,6 +31,12 @@ func isJSON(contentType string) bool {
 	return t == mimeJSON || strings.HasSuffix(t, "+json")
 }
 
+// isEncoded tells whether a body is compressed.
+func isEncoded(header http.Header) bool {
+	encoding := header.Get("Content-Encoding")
+	return encoding != "" && !strings.EqualFold(encoding, "identity")
+}
+
 func mediaType(contentType string) string {
 	if contentType == mimeJSON || contentType == formType {
 		return contentType // as nearly everybody writes it
@@ -122,6 +128,9 @@ func within(wanted, params map[string]string) bool {
 func (v Violation) checkMedia(media *media, header http.Header, body []byte, visit openapi3.SchemaValidationOption) error {
 	if media == nil || media.Schema == nil {
 		return nil
+	}
+	if isEncoded(header) {
+		return v.as(RuleEncoding, "must be sent without a Content-Encoding")
 	}
 	schema, contentType := media.Schema.Value, header.Get("Content-Type")
 	if isJSON(contentType) {

@@ -140,7 +140,7 @@ func schemaOf(p *openapi3.Parameter) *openapi3.Schema {
 func (o *Operation) checkRequestBody(r *http.Request, body []byte) (url.Values, error) {
 	v := Violation{Direction: Request, Operation: o.ID}
 	contentType := r.Header.Get("Content-Type")
-	if m := o.formMedia(); m != nil && isForm(contentType, body) {
+	if m := o.formMedia(); m != nil && isForm(contentType, body) && !isEncoded(r.Header) {
 		if m.rules != nil {
 			if values, ok := m.rules.takeForm(body); ok {
 				return values, nil

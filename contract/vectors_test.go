@@ -84,7 +84,7 @@ func brokenVectors(t testing.TB, v vector, e example) []vector {
 		v.breaks("no body", RuleSyntax, "", nil),
 		v.breaks("cut off", RuleSyntax, "", e.body[:len(e.body)-1]),
 		v.breaks("two texts", RuleSyntax, "", append(slices.Clone(e.body), e.body...)),
-		v.breaks("not UTF-8", RuleUTF8, "", bytes.Replace(e.body, []byte(`":"`), []byte("\":\"\xff"), 1)),
+		v.breaks("not UTF-8", RuleUTF8, "", append(slices.Clone(e.body), 0xff)),
 		v.breaks("another type", "type", "", []byte(`"text"`)),
 		v.breaks("null", "nullable", "", []byte("null")),
 		v.breaks("another Content-Type", RuleContentType, "", e.body).with(func(v *vector) { v.ContentType = "text/html" }),

@@ -23,14 +23,15 @@ const (
 // The rules that are not keywords of a schema. Violation.Rule is one of them or the keyword, such as "required",
 // "type" or "maxLength".
 const (
-	RuleOperation   = "operation"   // the document has no such operation
-	RuleStatus      = "status"      // the operation does not document this status
-	RuleContentType = "contentType" // the Content-Type is none of those that are documented
-	RuleSyntax      = "syntax"      // the body, or a parameter, cannot be decoded
-	RuleUTF8        = "utf8"        // the body is not UTF-8
-	RuleDuplicate   = "duplicate"   // a name stands there twice
-	RuleSize        = "size"        // the body is longer than the checker takes
-	RuleSchema      = "schema"      // the schema does not match, and kin-openapi names no keyword
+	RuleOperation   = "operation"       // the document has no such operation
+	RuleStatus      = "status"          // the operation does not document this status
+	RuleContentType = "contentType"     // the Content-Type is none of those that are documented
+	RuleEncoding    = "contentEncoding" // the body is compressed, and can be checked only as it is
+	RuleSyntax      = "syntax"          // the body, or a parameter, cannot be decoded
+	RuleUTF8        = "utf8"            // the body is not UTF-8
+	RuleDuplicate   = "duplicate"       // a name stands there twice
+	RuleSize        = "size"            // the body is longer than the checker takes
+	RuleSchema      = "schema"          // the schema does not match, and kin-openapi names no keyword
 )
 
 // A Violation says where a message leaves the contract. It is built from the document alone and never holds a value
