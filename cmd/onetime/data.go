@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/spf13/pflag"
+
 	"github.com/onetime-go/onetime/internal/durable"
 )
 
@@ -57,6 +59,11 @@ func userDataFolder() (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	return filepath.Join(home, ".local", "share"), err
+}
+
+// addConfigFlag adds --config.
+func addConfigFlag(flags *pflag.FlagSet, file *string) {
+	flags.StringVar(file, "config", "", "configuration `FILE` (default: ONETIME_CONFIG, or onetime/config.yaml in your folder for configuration)")
 }
 
 // configFile returns the configuration file that is named, by a flag or ONETIME_CONFIG, or else the user's, if there is one.

@@ -89,7 +89,8 @@ func addPlaceFlags(cmd *cobra.Command, p *place) {
 	}, p.table()...)
 	settings.addFlags(cmd.Flags())
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		_, err := settings.load(cmd.Flags(), os.Getenv("ONETIME_CONFIG"), os.Environ())
+		named, _ := cmd.Flags().GetString("config") // which not all of them have
+		_, err := settings.load(cmd.Flags(), configFile(named), os.Environ())
 		return err
 	}
 }

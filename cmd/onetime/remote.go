@@ -95,7 +95,7 @@ func (r *remote) addOutputFlags(flags *pflag.FlagSet) {
 	flags.BoolFuncP("yaml", "y", "the same as --output yaml", func(string) error { return flags.Set("output", "yaml") })
 	flags.FuncP("format", "f", "the same as --output", func(text string) error { return flags.Set("output", text) })
 	_ = flags.MarkHidden("format")
-	flags.StringVar(&r.config, "config", "", "configuration `FILE` (default: ONETIME_CONFIG, or onetime/config.yaml in your folder for configuration)")
+	addConfigFlag(flags, &r.config)
 }
 
 func (r *remote) addPassphraseFlags(flags *pflag.FlagSet) {

@@ -108,11 +108,10 @@ func newServeFlags(cmd *cobra.Command) (read func() (s settings, run bool, err e
 	var check bool
 	t := s.table()
 	t.addFlags(cmd.Flags())
-	cmd.Flags().StringVar(&file, "config", os.Getenv("ONETIME_CONFIG"), "YAML file with any of these settings (default: ONETIME_CONFIG)")
-	cmd.Flags().Lookup("config").DefValue = "" // the environment is not for the help
+	addConfigFlag(cmd.Flags(), &file)
 	cmd.Flags().BoolVar(&check, "check-config", false, "print the settings as they count, without secrets, and end; unknown ones are errors")
 	return func() (settings, bool, error) {
-		other, err := t.load(cmd.Flags(), file, os.Environ())
+		other, err := t.load(cmd.Flags(), configFile(file), os.Environ())
 		s.unknown = other.variables
 		if err == nil {
 			err = s.check()
