@@ -132,5 +132,6 @@ func saysOnly(body []byte, value onetime.Sensitive) bool {
 			found = append(found, s)
 		}
 	}
-	return len(found) == 1 && found[0] == value.Expose()
+	_, err := decoder.Token() // the end, if the body is whole
+	return err == nil && len(found) == 1 && found[0] == value.Expose()
 }

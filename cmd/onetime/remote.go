@@ -287,10 +287,7 @@ func sameServer(a, b string) bool {
 }
 
 func address(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = u.Scheme // which has a port of its own
-	}
+	port := cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
