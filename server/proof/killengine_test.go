@@ -137,8 +137,7 @@ func failovers(t *testing.T, rounds, replicas int) loss {
 	args := []string{"--store-durability", "primary", "--store-replicas", fmt.Sprint(replicas)}
 	l := killEngine(t, newFleet(t, trio, args...), func() *redistest.Engine { return trio.Primary(t) }, func(killed *redistest.Engine) {
 		trio.Failover(t, killed)
-		killed.Start(t)
-		trio.WaitForReplicas(t)
+		trio.Rejoin(t, killed)
 	}, rounds)
 	t.Logf("%d times: %s", rounds, l)
 	return l
