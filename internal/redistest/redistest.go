@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -438,30 +439,61 @@ func (trio *Trio) Empty(t testing.TB) { trio.Primary(t).Empty(t) }
 // A Nodes is a Cluster of three primaries.
 type Nodes struct{ Engines [3]*Engine }
 
+// clusterSettings are those of its engines.
+var clusterSettings = []string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000"}
+
 // StartCluster starts a Cluster. The settings are those of its engines.
 func StartCluster(t testing.TB, settings ...string) *Nodes {
 	t.Helper()
 	const slots = 16384
 	nodes := &Nodes{}
 	for i := range nodes.Engines {
-		e := Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000"}, settings...)...)
+		e := Start(t, append(slices.Clone(clusterSettings), settings...)...)
 		nodes.Engines[i] = e
 		from, to := i*slots/len(nodes.Engines), (i+1)*slots/len(nodes.Engines)-1
 		e.must(t, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(from), strconv.Itoa(to))
 		e.must(t, "CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
-		host, port, _ := net.SplitHostPort(nodes.Engines[0].Address)
-		e.must(t, "CLUSTER", "MEET", host, port)
+		nodes.meet(t, e)
 	}
 	for _, e := range nodes.Engines {
-		e.wait(t, func(c valkey.Client) error {
-			info, err := c.Do(t.Context(), c.B().ClusterInfo().Build()).ToString()
-			if err == nil && !(bytes.Contains([]byte(info), []byte("cluster_state:ok")) && bytes.Contains([]byte(info), []byte("cluster_known_nodes:3"))) {
-				err = errors.New("the Cluster does not stand yet")
-			}
-			return err
-		})
+		e.waitForNodes(t, len(nodes.Engines))
 	}
 	return nodes
+}
+
+func (n *Nodes) meet(t testing.TB, e *Engine) {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(n.Engines[0].Address)
+	e.must(t, "CLUSTER", "MEET", host, port)
+}
+
+func (e *Engine) waitForNodes(t testing.TB, count int) {
+	t.Helper()
+	e.wait(t, func(c valkey.Client) error {
+		info, err := c.Do(t.Context(), c.B().ClusterInfo().Build()).ToString()
+		if err == nil && !(strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d\r\n", count))) {
+			err = errors.New("the Cluster does not stand yet")
+		}
+		return err
+	})
+}
+
+// AddReplicas gives each primary a replica.
+func (n *Nodes) AddReplicas(t testing.TB, settings ...string) {
+	t.Helper()
+	for i, primary := range n.Engines {
+		id, err := primary.Do(t, "CLUSTER", "MYID").ToString()
+		if err != nil {
+			t.Fatal(err)
+		}
+		replica := Start(t, append(slices.Clone(clusterSettings), settings...)...)
+		n.meet(t, replica)
+		for _, e := range append(n.Engines[:], replica) {
+			e.waitForNodes(t, len(n.Engines)+i+1)
+		}
+		replica.must(t, "CLUSTER", "REPLICATE", id)
+		replica.waitForLink(t)
+	}
 }
 
 // Config is how to reach the Cluster.
@@ -482,5 +514,45 @@ func (n *Nodes) URL() string {
 func (n *Nodes) Empty(t testing.TB) {
 	for _, e := range n.Engines {
 		e.Empty(t)
+	}
+}
+
+// MoveSlot moves the slot of a hash tag from the node that has it to the next one, key by key.
+func (n *Nodes) MoveSlot(t testing.TB, tag string) {
+	t.Helper()
+	slot, err := n.Engines[0].Do(t, "CLUSTER", "KEYSLOT", tag).AsInt64()
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := strconv.FormatInt(slot, 10)
+	from := 0
+	for i, e := range n.Engines {
+		if e.Do(t, "EXISTS", tag).Error() == nil { // the others say MOVED
+			from = i
+		}
+	}
+	source, target := n.Engines[from], n.Engines[(from+1)%len(n.Engines)]
+	id := func(e *Engine) string {
+		id, err := e.Do(t, "CLUSTER", "MYID").ToString()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	target.must(t, "CLUSTER", "SETSLOT", number, "IMPORTING", id(source))
+	source.must(t, "CLUSTER", "SETSLOT", number, "MIGRATING", id(target))
+	host, port, _ := net.SplitHostPort(target.Address)
+	for {
+		keys, err := source.Do(t, "CLUSTER", "GETKEYSINSLOT", number, "10").AsStrSlice()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(keys) == 0 {
+			break
+		}
+		source.must(t, append([]string{"MIGRATE", host, port, "", "0", "5000", "KEYS"}, keys...)...)
+	}
+	for _, e := range []*Engine{target, source, n.Engines[(from+2)%len(n.Engines)]} {
+		e.must(t, "CLUSTER", "SETSLOT", number, "NODE", id(target))
 	}
 }

@@ -81,9 +81,22 @@ func eval(c valkey.CoreClient, st step) valkey.Completed {
 	return c.B().Eval().Script(st.script.text).Numkeys(int64(len(st.keys))).Key(st.keys...).Arg(st.args...).Build()
 }
 
-func isNoScript(err error) bool {
+// isNotExecuted tells whether the engine has said that it did nothing, and that trying again will help: it does not know the
+// script, or a slot of a Cluster is on its way to another node.
+func isNotExecuted(err error) bool {
 	refusal, ok := valkey.IsValkeyErr(err)
-	return ok && refusal.IsNoScript()
+	return ok && (refusal.IsNoScript() || refusal.IsTryAgain())
+}
+
+// pauseFor waits where trying again at once is in vain.
+func pauseFor(ctx context.Context, err error) {
+	if refusal, ok := valkey.IsValkeyErr(err); !ok || refusal.IsNoScript() {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(settlePause):
+	}
 }
 
 // run makes a step on the primary.
@@ -98,8 +111,11 @@ func (s *Store) runAll(ctx context.Context, steps []step) []valkey.ValkeyResult 
 		commands = append(commands, evalsha(s.client, st))
 	}
 	results := s.ask(ctx, commands...)
-	for i, result := range results {
-		if isNoScript(result.Error()) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	for i := range results {
+		for isNotExecuted(results[i].Error()) && ctx.Err() == nil {
+			pauseFor(ctx, results[i].Error())
 			results[i] = s.ask(ctx, eval(s.client, steps[i]))[0]
 		}
 	}
@@ -118,11 +134,15 @@ func (s *Store) write(ctx context.Context, st step) (valkey.ValkeyResult, error)
 	connection, release := s.client.Dedicate()
 	defer release()
 	results := connection.DoMulti(ctx, evalsha(connection, st), s.wait(connection))
-	if isNoScript(results[0].Error()) {
-		results = connection.DoMulti(ctx, eval(connection, st), s.wait(connection))
-	}
-	if node, asking := s.redirected(results[0].Error()); node != nil {
-		results = s.writeAt(ctx, node, asking, st)
+	for err := results[0].Error(); ctx.Err() == nil; err = results[0].Error() {
+		if node, asking := s.redirected(err); node != nil {
+			results = s.writeAt(ctx, node, asking, st)
+		} else if isNotExecuted(err) {
+			pauseFor(ctx, err)
+			results = connection.DoMulti(ctx, eval(connection, st), s.wait(connection))
+		} else {
+			break
+		}
 	}
 	if err := refusal(results[0]); err != nil {
 		return results[0], err
