@@ -12,6 +12,10 @@ import (
 // maxBatch bounds how many changes one transaction holds, and so how long the first of them waits for the last.
 const maxBatch = 256
 
+// maxChunks bounds how many chunks one transaction writes or deletes, but for one change alone, and so how long the others wait: a
+// secret of 1 MiB has 2,000.
+const maxChunks = 8192
+
 // checkpointWait is how long a checkpoint waits for each of the readers that it meets. It outlasts reads of this package,
 // of which there is always one under load: without it the log would never be emptied then. New readers do not prolong
 // it, since they need the log no more once all of it has been moved.
@@ -42,7 +46,8 @@ type change struct {
 	at time.Time // what it adds to the high water; zero for nothing
 	// do may run more than once, each time as if it were the first. It must not fail for what a caller can expect
 	// to happen: a failure costs the whole batch a second run.
-	do func(session) error
+	do     func(session) error
+	chunks int // that it writes
 	// erase asks for the write-ahead log to be emptied afterwards.
 	erase bool
 	// loose lets the caller go when its context ends, without having learnt what became of the change.
@@ -124,7 +129,7 @@ func (w *writer) run() {
 
 // gather adds the changes that wait already.
 func (w *writer) gather(batch []*change) []*change {
-	for len(batch) < maxBatch {
+	for chunks := batch[0].chunks; len(batch) < maxBatch && chunks < maxChunks; chunks += batch[len(batch)-1].chunks {
 		select {
 		case c, ok := <-w.queue:
 			if !ok {

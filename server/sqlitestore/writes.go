@@ -36,7 +36,7 @@ func (s *Store) Create(
 		at = receipt.Created
 	}
 	var room bool
-	err := s.write(ctx, "create", change{at: at, do: func(tx session) (err error) {
+	err := s.write(ctx, "create", change{at: at, chunks: len(secret.Sealed) / vault.SealedBlock, do: func(tx session) (err error) {
 		if room, err = hasRoom(tx, secret, quota); err != nil || !room {
 			return err
 		}
@@ -184,14 +184,23 @@ func burnSome(tx session, account vault.AccountID, claim vault.ClaimID, now time
 	return len(ids), nil
 }
 
-// Sweep implements vault.Store. It also empties the write-ahead log, as the package comment describes.
+// Sweep implements vault.Store. It also empties the write-ahead log, as the package comment describes. Large secrets it deletes
+// in several transactions, between which others come.
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (vault.Swept, error) {
 	limit = max(limit, 0) // SQLite takes a negative one for none
 	var swept vault.Swept
-	err := s.write(ctx, "sweep", change{at: now, erase: true, do: func(tx session) (err error) {
-		if swept.Secrets, err = sweepSecrets(tx, now, limit); err != nil {
+	for more := true; more; {
+		var secrets int
+		err := s.write(ctx, "sweep", change{at: now, do: func(tx session) (err error) {
+			secrets, more, err = sweepSecrets(tx, now, limit-swept.Secrets)
 			return err
+		}})
+		if err != nil {
+			return vault.Swept{}, err
 		}
+		swept.Secrets += secrets
+	}
+	err := s.write(ctx, "sweep", change{at: now, erase: true, do: func(tx session) (err error) {
 		if swept.Receipts, err = sweepReceipts(tx, now, limit); err != nil {
 			return err
 		}
@@ -211,23 +220,28 @@ type expired struct {
 	first, chunks int64
 }
 
-func sweepSecrets(tx session, now time.Time, limit int) (int, error) {
+// sweepSecrets tells, too, whether it has left some to the next transaction.
+func sweepSecrets(tx session, now time.Time, limit int) (swept int, more bool, err error) {
 	rows, err := tx.rows(expiredSecrets, now.UnixMilli(), limit)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	secrets, err := collect(rows, func(e *expired) []any {
 		return []any{fixed(e.id[:]), fixed(e.receiptID[:]), &e.expires, &e.first, &e.chunks}
 	})
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	for _, e := range secrets {
+	var chunks int64
+	for i, e := range secrets {
 		if err := sweepSecret(tx, e); err != nil {
-			return 0, err
+			return 0, false, err
+		}
+		if chunks += e.chunks; chunks >= maxChunks {
+			return i + 1, i+1 < len(secrets), nil
 		}
 	}
-	return len(secrets), nil
+	return len(secrets), false, nil
 }
 
 func sweepSecret(tx session, e expired) error {

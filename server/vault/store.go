@@ -214,7 +214,8 @@ type Store interface {
 
 	// Sweep deletes what expired at now or before, at most limit of each kind: secrets, whose receipts turn from new to
 	// expired, with the secret's Expires as Updated; receipts, with their list entries; and tallies of guesses that are
-	// over at now. It returns how many of each it deleted. A kind of which it deleted fewer than limit has no more.
+	// over at now. It returns how many of each it deleted. A kind of which it deleted fewer than limit has no more. It need
+	// not be one step; each record goes in one.
 	Sweep(ctx context.Context, now time.Time, limit int) (Swept, error)
 
 	// Live returns how many secrets stand, expired ones that were not swept included. It takes no longer the more there
