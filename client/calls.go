@@ -23,7 +23,7 @@ import (
 // Share stores a secret and returns its receipt, with the key to pass on. If the network fails (NetworkError) the secret
 // may be stored all the same, under a key that nobody has.
 func (c *Client) Share(ctx context.Context, r onetime.ShareRequest) (onetime.Receipt, error) {
-	return call(ctx, "share", c.hide(r.Secret, r.Passphrase), readReceipt, func(ctx context.Context) (*http.Response, error) {
+	return call(ctx, c, "share", c.hide(r.Secret, r.Passphrase), readReceipt, func(ctx context.Context) (*http.Response, error) {
 		return c.raw.V1ShareWithFormdataBody(ctx, gen.ShareRequest{
 			Secret:      r.Secret.Expose(),
 			TTL:         seconds(r.TTL),
@@ -36,7 +36,7 @@ func (c *Client) Share(ctx context.Context, r onetime.ShareRequest) (onetime.Rec
 
 // Generate has the server make a random secret, and returns its receipt, whose Value is the secret.
 func (c *Client) Generate(ctx context.Context, r onetime.GenerateRequest) (onetime.Receipt, error) {
-	return call(ctx, "generate", c.hide(r.Passphrase), readReceipt, func(ctx context.Context) (*http.Response, error) {
+	return call(ctx, c, "generate", c.hide(r.Passphrase), readReceipt, func(ctx context.Context) (*http.Response, error) {
 		return c.raw.V1GenerateWithFormdataBody(ctx, gen.GenerateRequest{
 			TTL:         seconds(r.TTL),
 			Passphrase:  new(r.Passphrase.Expose()), // also if it is empty: see bodyful
@@ -50,7 +50,7 @@ func (c *Client) Generate(ctx context.Context, r onetime.GenerateRequest) (oneti
 // or the passphrase wrong or missing. If the answer breaks the contract the secret is gone all the same, and the
 // error's *contract.Violation has what came, as a *NetworkError has what came of one that broke off: see their Body.
 func (c *Client) Reveal(ctx context.Context, r onetime.RevealRequest) (onetime.Secret, error) {
-	return call(ctx, "reveal", c.hide(r.Key, r.Passphrase), readSecret, func(ctx context.Context) (*http.Response, error) {
+	return call(ctx, c, "reveal", c.hide(r.Key, r.Passphrase), readSecret, func(ctx context.Context) (*http.Response, error) {
 		if err := pathKey(r.Key, "v1_showSecret"); err != nil {
 			return nil, err
 		}
@@ -80,7 +80,7 @@ func (c *Client) Receipt(ctx context.Context, key onetime.Sensitive) (onetime.Re
 
 // Burn deletes a secret unread, by the key of its receipt.
 func (c *Client) Burn(ctx context.Context, r onetime.BurnRequest) (onetime.Burned, error) {
-	return call(ctx, "burn", c.hide(r.Key, r.Passphrase), readBurned, func(ctx context.Context) (*http.Response, error) {
+	return call(ctx, c, "burn", c.hide(r.Key, r.Passphrase), readBurned, func(ctx context.Context) (*http.Response, error) {
 		if err := pathKey(r.Key, "v1_private_burnSecret"); err != nil {
 			return nil, err
 		}
@@ -120,19 +120,29 @@ const bodyful = "true"
 type reader[W, T any] func(W) (T, bool)
 
 // call sends a request once, whatever happens.
-func call[W, T any](ctx context.Context, name string, h hidden, read reader[W, T], send func(context.Context) (*http.Response, error)) (T, error) {
+func call[W, T any](ctx context.Context, c *Client, name string, h hidden, read reader[W, T], send func(context.Context) (*http.Response, error)) (T, error) {
 	p := new(progress)
-	answer, err := exchange(p.trace(ctx), p, h, name, read, send)
+	ctx, cancel := c.bound(p.trace(ctx))
+	defer cancel()
+	answer, err := exchange(ctx, p, h, name, read, send)
 	return answer, named(name, err)
 }
 
 // query sends a request that changes nothing, and sends it again if the network failed or the server asks for that.
 func query[W, T any](ctx context.Context, c *Client, name string, h hidden, read reader[W, T], send func(context.Context) (*http.Response, error)) (T, error) {
 	p := new(progress)
-	answer, err := ask(p.trace(ctx), c.patience, p, func(ctx context.Context) (T, error) {
-		return exchange(ctx, p, h, name, read, send)
-	})
+	ctx, cancel := c.bound(p.trace(ctx))
+	defer cancel()
+	answer, err := ask(ctx, c.retries, p, func() (T, error) { return exchange(ctx, p, h, name, read, send) })
 	return answer, named(name, err)
+}
+
+// bound ends a call after its timeout. An http.Client's own would drop what came of an answer until then.
+func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.timeout <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.timeout)
 }
 
 func named(name string, err error) error {

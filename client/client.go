@@ -50,7 +50,8 @@ const DefaultTimeout = 30 * time.Second
 type Client struct {
 	base        string // without a slash at its end
 	raw         *gen.Client
-	patience    patience
+	timeout     time.Duration                                  // of a call; 0 for none
+	retries     int                                            // of a read
 	credentials func() (email string, token onetime.Sensitive) // a function, which no verb of fmt looks into
 }
 
@@ -136,7 +137,8 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 	return &Client{
 		base:        base.String(),
 		raw:         raw,
-		patience:    patience{o.retries, o.http.Timeout},
+		timeout:     o.http.Timeout,
+		retries:     o.retries,
 		credentials: func() (string, onetime.Sensitive) { return o.username, o.token },
 	}, nil
 }
@@ -154,7 +156,7 @@ func (o *options) generated(base *url.URL) []gen.ClientOption {
 		Off:      o.unchecked,
 	}
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	all := []gen.ClientOption{gen.WithHTTPClient(doer{&h})}
+	all := []gen.ClientOption{gen.WithHTTPClient(newDoer(h))}
 	if o.username != "" {
 		all = append(all, gen.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			r.SetBasicAuth(o.username, o.token.Expose())
@@ -164,11 +166,22 @@ func (o *options) generated(base *url.URL) []gen.ClientOption {
 	return all
 }
 
-// A doer is an http.Client whose errors do not show the URL, and thereby a key.
-type doer struct{ client *http.Client }
+// A doer is an http.Client whose errors do not show the URL, and thereby a key. Its Timeout is for the generated client
+// alone: the calls of this package have theirs.
+type doer struct{ bounded, unbounded http.Client }
 
-func (d doer) Do(r *http.Request) (*http.Response, error) {
-	response, err := d.client.Do(r)
+func newDoer(h http.Client) *doer {
+	d := &doer{bounded: h, unbounded: h}
+	d.unbounded.Timeout = 0
+	return d
+}
+
+func (d *doer) Do(r *http.Request) (*http.Response, error) {
+	h := &d.bounded
+	if progressOf(r.Context()) != nil {
+		h = &d.unbounded
+	}
+	response, err := h.Do(r)
 	return response, withoutURL(err)
 }
 

@@ -36,7 +36,7 @@ type Error struct {
 
 // Error says the status and what the server said.
 func (e *Error) Error() string {
-	text := fmt.Sprintf("the server answers %d %s", e.meant(), http.StatusText(e.meant()))
+	text := strings.TrimSpace(fmt.Sprintf("the server answers %d %s", e.meant(), http.StatusText(e.meant())))
 	if e.Message != "" {
 		text += ": " + e.Message
 	}
@@ -106,13 +106,16 @@ func intended(header http.Header) int {
 	return 0
 }
 
+// longestWait bounds what a server can ask for, so that it can be added to.
+const longestWait = 1 << 30 * time.Second // 34 years
+
 // retryAfter returns how long a server asks to wait, in seconds or until a date of its clock, and 0 if it does not.
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	text := header.Get("Retry-After")
 	if text == "" {
 		return 0
 	}
-	if n, err := strconv.ParseUint(text, 10, 30); err == nil { // 34 years
+	if n, err := strconv.ParseUint(text, 10, 30); err == nil {
 		return time.Duration(n) * time.Second
 	}
 	until, err := http.ParseTime(text)
@@ -122,7 +125,7 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 	if date, err := http.ParseTime(header.Get("Date")); err == nil {
 		now = date
 	}
-	return max(0, until.Sub(now))
+	return min(max(0, until.Sub(now)), longestWait)
 }
 
 // A NetworkError is a call that got no answer, or not the whole of it.

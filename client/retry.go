@@ -15,35 +15,24 @@ import (
 // DefaultRetries is how often a read is sent again, unless WithRetries says otherwise.
 const DefaultRetries = 3
 
-// patience is how often, and for how long, a client asks again.
-type patience struct {
-	retries int
-	timeout time.Duration // of the whole call; 0 for none
-}
-
 // firstPause is how long a client waits before it asks again, in the middle; each further pause is twice as long.
 const firstPause = 250 * time.Millisecond
 
-// ask calls a function that reads until its answer is worth nothing better, and returns the last answer.
-func ask[T any](ctx context.Context, by patience, p *progress, read func(context.Context) (T, error)) (T, error) {
-	if by.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, by.timeout)
-		defer cancel()
-	}
+// ask calls a function that reads until it answers, or asking again is of no use, and returns its last answer.
+func ask[T any](ctx context.Context, retries int, p *progress, read func() (T, error)) (T, error) {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.Multiplier = firstPause, 2
 	answer, err := backoff.Retry(ctx, func() (T, error) {
-		answer, err := read(ctx)
+		answer, err := read()
 		if err == nil {
 			return answer, nil
 		}
 		return answer, judge(err, p.answer())
-	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(uint(by.retries)+1), backoff.WithMaxElapsedTime(by.longest(ctx)))
+	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(uint(retries)+1), backoff.WithMaxElapsedTime(longest(ctx)))
 	stopped := backoff.AsRetryError(err)
 	switch {
 	case stopped == nil:
-		return answer, nil
+		return answer, err
 	case ctx.Err() != nil && !errors.Is(stopped.LastErr, ctx.Err()):
 		text := fmt.Sprintf("%v, while waiting to ask again: %v", ctx.Err(), stopped.LastErr)
 		return answer, &NetworkError{Sent: p.sent(), Err: &quietError{text, ctx.Err()}}
@@ -52,7 +41,7 @@ func ask[T any](ctx context.Context, by patience, p *progress, read func(context
 }
 
 // longest bounds the waiting: an answer that comes too late helps nobody.
-func (by patience) longest(ctx context.Context) time.Duration {
+func longest(ctx context.Context) time.Duration {
 	if deadline, ok := ctx.Deadline(); ok {
 		return max(time.Until(deadline), 1) // 0 would be no bound
 	}

@@ -201,16 +201,17 @@ func TestRepeatingEnds(t *testing.T) {
 		timeout time.Duration // of the http.Client
 		context time.Duration // 0 for none
 		took    time.Duration // at most
+		asked   int
 		check   func(error) bool
 	}{
-		"no answer":                        {waits, 10 * time.Second, 0, 10 * time.Second, is(context.DeadlineExceeded)},
-		"no answer, deadline":              {waits, 0, 10 * time.Second, 10 * time.Second, is(context.DeadlineExceeded)},
-		"Retry-After beyond the timeout":   {says(500, "Retry-After", "11"), 10 * time.Second, 0, 0, isRefusal(500, 11*time.Second)},
-		"Retry-After beyond the deadline":  {says(500, "Retry-After", "11"), 0, 10 * time.Second, 0, isRefusal(500, 11*time.Second)},
-		"Retry-After without any timeout":  {says(500, "Retry-After", "3600"), 0, 0, 0, isRefusal(500, time.Hour)},
-		"Retry-After again and again":      {says(500, "Retry-After", "4"), 10 * time.Second, 0, 9 * time.Second, isRefusal(500, 4*time.Second)},
-		"pauses beyond a short deadline":   {says(500), 0, 100 * time.Millisecond, 0, isRefusal(500, 0)},
-		"Retry-After of 292 years or more": {says(500, "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"), 0, 0, 0, isAnyRefusal},
+		"no answer":                        {waits, 10 * time.Second, 0, 10 * time.Second, 1, is(context.DeadlineExceeded)},
+		"no answer, deadline":              {waits, 0, 10 * time.Second, 10 * time.Second, 1, is(context.DeadlineExceeded)},
+		"Retry-After beyond the timeout":   {says(500, "Retry-After", "11"), 10 * time.Second, 0, 0, 1, isRefusal(500, 11*time.Second)},
+		"Retry-After beyond the deadline":  {says(500, "Retry-After", "11"), 0, 10 * time.Second, 0, 1, isRefusal(500, 11*time.Second)},
+		"Retry-After without any timeout":  {says(500, "Retry-After", "3600"), 0, 0, 0, 1, isRefusal(500, time.Hour)},
+		"Retry-After again and again":      {says(500, "Retry-After", "4"), 10 * time.Second, 0, 9 * time.Second, 3, isRefusal(500, 4*time.Second)},
+		"pauses beyond a short deadline":   {says(500), 0, 100 * time.Millisecond, 0, 1, isRefusal(500, 0)},
+		"Retry-After of 292 years or more": {says(500, "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"), 0, 0, 0, 1, isAnyRefusal},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -227,12 +228,41 @@ func TestRepeatingEnds(t *testing.T) {
 				if !test.check(err) {
 					t.Errorf("it is %v", err)
 				}
-				if took := time.Since(started); took > test.took {
-					t.Errorf("it took %v, want at most %v", took, test.took)
+				if took := time.Since(started); took > test.took || len(s.asked) != test.asked {
+					t.Errorf("it took %v and asked %d times, want at most %v and %d", took, len(s.asked), test.took, test.asked)
 				}
 			})
 		})
 	}
+}
+
+// TestStalledAnswer holds that the timeout is one of the whole answer, and that what came of a secret until then can be had.
+func TestStalledAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stalls := func(r *http.Request) (*http.Response, error) {
+			response := says(200)()
+			response.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"value":"mark`), untilDone{r.Context()}))
+			return response, nil
+		}
+		h := &http.Client{Transport: &script{answers: []any{stalls}}, Timeout: time.Minute}
+		started := time.Now()
+		_, err := newClient(t, client.EU, client.WithHTTPClient(h)).Reveal(t.Context(), onetime.RevealRequest{Key: unknownKey})
+		checkNetworkError(t, "reveal", err, true)
+		if took := time.Since(started); took != time.Minute || !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "mark") {
+			t.Errorf("after %v: %v", took, err)
+		}
+		var network *client.NetworkError
+		if errors.As(err, &network) && string(network.Body()) != `{"value":"mark` {
+			t.Errorf("what came is %q", network.Body())
+		}
+	})
+}
+
+type untilDone struct{ context.Context }
+
+func (r untilDone) Read([]byte) (int, error) {
+	<-r.Done()
+	return 0, r.Err()
 }
 
 // TestCanceledWhileWaiting holds that a call ends with its context, and says why it waited.

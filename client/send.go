@@ -46,6 +46,12 @@ func (p *progress) answer() answered {
 
 type progressKey struct{}
 
+// progressOf returns nil for a call of the generated client.
+func progressOf(ctx context.Context) *progress {
+	p, _ := ctx.Value(progressKey{}).(*progress)
+	return p
+}
+
 // trace returns a context under which the progress of a request is noted.
 func (p *progress) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(context.WithValue(ctx, progressKey{}, p), &httptrace.ClientTrace{
@@ -90,8 +96,8 @@ type noting struct{ base http.RoundTripper }
 
 func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := n.base.RoundTrip(r)
-	p, ok := r.Context().Value(progressKey{}).(*progress)
-	if !ok { // a call of the generated client
+	p := progressOf(r.Context())
+	if p == nil {
 		return response, err
 	}
 	p.mu.Lock()

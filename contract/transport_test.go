@@ -145,6 +145,45 @@ func TestTransportReports(t *testing.T) {
 	}
 }
 
+// TestTransportOff holds that nothing is checked, and that all the rest is done.
+func TestTransportOff(t *testing.T) {
+	for name, test := range map[string]struct{ path, body, answer string }{
+		"good":              {"/api/v1/share", "secret=x", receiptJSON},
+		"bad request":       {"/api/v1/share", "ttl=soon", receiptJSON},
+		"bad answer":        {"/api/v1/status", "", "<"},
+		"unknown operation": {"/x", "a=b", "<"},
+		"long":              {"/api/v1/share", "secret=123456789", receiptJSON},
+	} {
+		s := serve(t, 200, "application/json", test.answer)
+		report := func(v *Violation) { t.Errorf("%s: reported: %v", name, v) }
+		got, err := send(t, &Transport{Off: true, Report: report, MaxBody: 10}, s.url+test.path, test.body)
+		if err != nil || got != test.answer || s.body != test.body || s.requests.Load() != 1 {
+			t.Errorf("%s: got %q, %v; sent %d times with %q", name, got, err, s.requests.Load(), s.body)
+		}
+	}
+	var sent *http.Request
+	base := roundTrip(func(r *http.Request) (*http.Response, error) {
+		sent = r
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(io.MultiReader(strings.NewReader("part"), brokenReader{}))}, nil
+	})
+	r, err := http.NewRequest(http.MethodPost, "http://h/api/v1/share", strings.NewReader("secret=x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = (&Transport{Off: true, Base: base}).RoundTrip(r)
+	var incomplete *IncompleteError
+	if !errors.As(err, &incomplete) || string(incomplete.Body()) != "part" {
+		t.Errorf("an answer that breaks off: %v", err)
+	}
+	if sent.GetBody != nil || r.GetBody == nil {
+		t.Error("net/http could send the request again, or the request given was changed")
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
 func TestTransportBasePath(t *testing.T) {
 	tests := []struct{ name, base, path, want string }{
 		{"none", "", "/api/v1/status", ""},
