@@ -17,11 +17,9 @@ import (
 	"github.com/onetime-go/onetime/gen"
 )
 
-// Receipts are asked for under /private, the only name that servers of every version have for all three operations: v0.23
-// knows no /receipt, and does not burn under /metadata.
-
 // Share stores a secret and returns its receipt, with the key to pass on. If the network fails (NetworkError) the secret
-// may be stored all the same, under a key that nobody has.
+// may be stored all the same, under a key that nobody has. If the answer breaks the contract it is stored, and the error's
+// *contract.Violation has what came, with the keys: see its Body.
 func (c *Client) Share(ctx context.Context, r onetime.ShareRequest) (onetime.Receipt, error) {
 	return call(ctx, c, "share", c.hide(r.Secret, r.Passphrase), readReceipt, func(ctx context.Context) (*http.Response, error) {
 		return c.raw.V1ShareWithFormdataBody(ctx, gen.ShareRequest{
@@ -67,6 +65,9 @@ func alone(_ context.Context, r *http.Request) error {
 	r.Close = true
 	return nil
 }
+
+// Receipts are asked for under /private, the only name that servers of every version have for all three operations: v0.23
+// knows no /receipt, and does not burn under /metadata.
 
 // Receipt returns what became of a secret, by the receipt's key. It consumes nothing.
 func (c *Client) Receipt(ctx context.Context, key onetime.Sensitive) (onetime.Receipt, error) {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/onetime-go/onetime"
@@ -249,6 +250,34 @@ func TestDefaultTransport(t *testing.T) {
 	http.DefaultTransport = before
 	if err := get(); err != nil || conns[1] == nil {
 		t.Errorf("the first again: %v over %v", err, conns)
+	}
+}
+
+// TestDefaultTransportHTTP2 holds that the copy of the default still speaks HTTP/2, where a request counts as sent once it
+// has a connection.
+func TestDefaultTransportHTTP2(t *testing.T) {
+	var protocol atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protocol.Store(int32(r.ProtoMajor))
+		panic(http.ErrAbortHandler)
+	}))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	before := http.DefaultTransport
+	defer func() { http.DefaultTransport = before }()
+	like := before.(*http.Transport).Clone()
+	like.TLSClientConfig = &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+	http.DefaultTransport = like
+	defer telling.like(like).CloseIdleConnections()
+	c, err := New(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Share(t.Context(), onetime.ShareRequest{Secret: "hidden"})
+	var network *NetworkError
+	if !errors.As(err, &network) || !network.Sent || protocol.Load() != 2 {
+		t.Errorf("over HTTP/%d: %v", protocol.Load(), err)
 	}
 }
 
