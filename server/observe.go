@@ -17,7 +17,7 @@ type Observation struct {
 	Route     string        // the template of the path, such as "/api/v1/secret/:key"; empty where there is no such route
 	Operation string        // the operationId of the contract; empty where the request is for none
 	Status    int           // of the answer
-	Duration  time.Duration // from the first byte of the request's body to the last of the answer's
+	Duration  time.Duration // from when its headers were read to when its answer was written
 	RequestID string
 	ErrorID   string // the error_id of the answer; empty where it is no error
 	// Violation is what the request or the answer broke of the contract, or nil.

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/spf13/pflag"
 )
@@ -211,4 +213,18 @@ func TestPasswords(t *testing.T) {
 	if _, err := show([]string{"--store", url}, ""); err == nil || !strings.Contains(err.Error(), "ONETIME_STORE") {
 		t.Errorf("an argument: %v", err)
 	}
+}
+
+// FuzzConfig reads files that are none.
+func FuzzConfig(f *testing.F) {
+	for _, seed := range []string{"", "listen: 127.0.0.1:1\n", "trusted-proxy: [10.0.0.0/8]\n", "a: &a [*a]\n", "- b\n", "log: \"", "? {}\n: x\n", "<<: {log: json}\n", "\x00", "log: !!binary eA==\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, content string) {
+		wrong := &configError{}
+		new(settings).table().readFile(writeConfig(t, content, 0o600), wrong)
+		if text := oneLine(errors.New(wrong.Error())); strings.ContainsFunc(text, unicode.IsControl) {
+			t.Errorf("it says %q", text)
+		}
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"github.com/onetime-go/onetime/server"
+	"github.com/onetime-go/onetime/server/vault"
 )
 
 // over returns a client that connects to a unix socket, whatever the URL says.
@@ -98,6 +100,11 @@ func TestUnixSocket(t *testing.T) {
 	share("192.0.2.1", 200)
 	share("192.0.2.2", 200) // the proxy is believed
 	share("192.0.2.1", 429)
+	for path, want := range map[string]int{"/once/": 200, "/once/secret/k": 200, "/once/docs": 200, "/secret/k": 404, "/healthz": 200} {
+		if status, _ := fetch(t, over(socket), "http://unix"+path); status != want {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
 	out, _ := exec.Command("onetime", append([]string{"serve", "--data", t.TempDir()}, args...)...).CombinedOutput()
 	if !strings.Contains(string(out), "another program listens") {
 		t.Errorf("a second one says %s", out)
@@ -323,6 +330,44 @@ func takenAndGiven(t *testing.T) string {
 	}
 	defer listener.Close()
 	return listener.Addr().String()
+}
+
+// TestServersHaveLimits holds that nobody takes a connection for ever, on either address.
+func TestServersHaveLimits(t *testing.T) {
+	o, err := newOperator(t.Context(), settings{maxConnections: 8, baseURL: "https://a.example", maxSecret: 1}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := o.publicServer(new(vault.Vault))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*http.Server{public, o.privateServer()} {
+		if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 || s.ErrorLog == nil {
+			t.Errorf("a limit is missing of %+v", s)
+		}
+	}
+	if public.HTTP2 == nil || public.HTTP2.MaxConcurrentStreams <= 0 || public.ConnState == nil || public.ConnContext == nil {
+		t.Error("the public server does not bound streams or connections")
+	}
+}
+
+// TestLongHeaders are refused.
+func TestLongHeaders(t *testing.T) {
+	s := run(t)
+	r, err := http.NewRequest("GET", s.url+"/api/v1/status", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Long", strings.Repeat("x", 2*maxHeader))
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("%s", response.Status)
+	}
 }
 
 // TestAdvice says what is unwise, and nothing of what is not.

@@ -80,6 +80,9 @@ func serveVault(ctx context.Context, o *operator, v *vault.Vault, store vault.St
 		return usageError{fmt.Errorf("--listen: %w", err)}
 	}
 	defer closeAll(listeners) // again, but for errors
+	if s.baseURL == "" && listeners[0].Addr().Network() == "unix" {
+		return errNoBaseURL
+	}
 	if s.baseURL == "" {
 		s.baseURL = defaultBaseURL(listeners[0].Addr(), s.isSecure())
 	}

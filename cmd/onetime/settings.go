@@ -139,10 +139,12 @@ func (s *settings) check() error {
 		return usageError{errors.New("--tls-cert and --tls-key belong together")}
 	}
 	if s.baseURL == "" && strings.HasPrefix(s.listen, unixPrefix) {
-		return usageError{errors.New("--base-url is missing: on a unix socket nothing else says where clients reach the server")}
+		return errNoBaseURL
 	}
 	return nil
 }
+
+var errNoBaseURL = usageError{errors.New("--base-url is missing: on a unix socket nothing else says where clients reach the server")}
 
 // isSecure tells whether the server speaks TLS itself.
 func (s *settings) isSecure() bool { return s.tlsCert != "" }
