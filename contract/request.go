@@ -67,6 +67,9 @@ func (o *Operation) query(r *http.Request) (url.Values, error) {
 	}
 	values := url.Values{}
 	v := Violation{Direction: Request, Operation: o.ID, Parameter: "query"}
+	if strings.Count(r.URL.RawQuery, "&") >= maxFields {
+		return nil, v.syntax(errFields)
+	}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
 		if pair == "" {
 			continue

@@ -8,7 +8,7 @@ import (
 // takeForm reads an urlencoded form by rules; see rules.go for the invariant. It returns the form as decodeForm does, if
 // it certainly conforms.
 func (r *rules) takeForm(body []byte) (form url.Values, ok bool) {
-	if r.kinds&kindObject == 0 || r.allOf != nil {
+	if r.kinds&kindObject == 0 || r.allOf != nil || hasManyFields(body) {
 		return nil, false
 	}
 	form = url.Values{}

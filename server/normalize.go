@@ -154,7 +154,7 @@ func formOfMultipart(body []byte, boundary string) (url.Values, error) {
 	}
 	form := url.Values{}
 	reader := multipart.NewReader(bytes.NewReader(body), boundary)
-	for {
+	for range maxParts {
 		part, err := reader.NextRawPart()
 		if err == io.EOF {
 			return form, nil
@@ -168,7 +168,11 @@ func formOfMultipart(body []byte, boundary string) (url.Values, error) {
 		}
 		form.Add(part.FormName(), string(text))
 	}
+	return nil, errors.New("too many parts")
 }
+
+// maxParts bounds the parts of a multipart form, each of which takes many times the memory of what was sent.
+const maxParts = 100
 
 // listField is the field that clients send as a list.
 const listField = "recipient"
