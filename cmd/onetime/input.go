@@ -67,14 +67,25 @@ type passphraseSource struct {
 }
 
 // check refuses what cannot be, before anything is read. stdinTaken says what standard input is already, if it is.
-func (p passphraseSource) check(stdinTaken string) error {
+func (p passphraseSource) check(cmd *cobra.Command, stdinTaken string) error {
 	switch {
 	case p.ask && p.file != "":
 		return usageError{errors.New("give --ask-passphrase or --passphrase-file, not both")}
-	case p.file == "-" && stdinTaken != "":
+	case stdinTaken != "" && (p.file == "-" || isFile(cmd.InOrStdin(), p.file)):
 		return usageError{fmt.Errorf("standard input is %s already: the passphrase has to come from elsewhere", stdinTaken)}
 	}
 	return nil
+}
+
+// isFile tells whether a stream is the file of a name, such as /dev/stdin.
+func isFile(stream any, name string) bool {
+	f, ok := stream.(*os.File)
+	if !ok || name == "" {
+		return false
+	}
+	here, err := f.Stat()
+	there, otherErr := os.Stat(name)
+	return err == nil && otherErr == nil && os.SameFile(here, there)
 }
 
 // read returns the passphrase, or none. One for a new secret is asked for twice.

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,7 +34,8 @@ func TestMain(m *testing.M) {
 //	stop NAME             end it with SIGTERM; fails unless it exits with 0 within 10 seconds
 //	exits CODE ARG...     run onetime ARG..., which must exit with CODE; stdin is as "stdin" has set it
 //	mode PERM FILE...     fail unless the files have this mode
-//	answering NAME FILE   start a server that answers everything with the file, as JSON, and set $NAME to its URL
+//	answering NAME FILE [STATUS [HEADER VALUE]]
+//	                      start a server that answers everything with the file, as JSON, and set $NAME to its URL
 //	recording NAME FILE   start a server that writes requests to a file and answers them with {}, and set $NAME to its URL
 //	line NAME FILE        set $NAME to the only line of a file
 //	field NAME FIELD FILE set $NAME to a field of a JSON object in a file
@@ -112,9 +114,18 @@ func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func cmdAnswering(ts *testscript.TestScript, neg bool, args []string) {
-	body := ts.ReadFile(args[1])
+	body, status := ts.ReadFile(args[1]), http.StatusOK
+	if len(args) > 2 {
+		var err error
+		status, err = strconv.Atoi(args[2])
+		ts.Check(err)
+	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
+		if len(args) > 4 {
+			w.Header().Set(args[3], args[4])
+		}
+		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}))
 	ts.Defer(s.Close)

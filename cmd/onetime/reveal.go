@@ -74,7 +74,7 @@ func (r *remote) opening(cmd *cobra.Command, page, argument string) (*session, c
 	if argument == "-" {
 		taken = "the key or link"
 	}
-	if err := r.passphrase.check(taken); err != nil {
+	if err := r.passphrase.check(cmd, taken); err != nil {
 		return nil, client.Link{}, "", err
 	}
 	link, err := readLink(cmd, page, argument)

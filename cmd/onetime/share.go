@@ -30,7 +30,7 @@ is shown on a terminal, and is metadata_key in the other formats. Keep it to you
 }
 
 func (r *remote) share(cmd *cobra.Command) error {
-	if err := r.passphrase.check("the secret"); err != nil {
+	if err := r.passphrase.check(cmd, "the secret"); err != nil {
 		return err
 	}
 	s, err := r.session(cmd, "")
@@ -39,6 +39,9 @@ func (r *remote) share(cmd *cobra.Command) error {
 	}
 	passphrase, err := r.passphrase.read(cmd, true)
 	if err != nil {
+		return err
+	}
+	if err := r.linkLeadsSomewhere(cmd); err != nil {
 		return err
 	}
 	secret, err := readSecret(cmd)
@@ -59,6 +62,14 @@ func (r *remote) share(cmd *cobra.Command) error {
 		err = r.printNew(s, receipt, "the link")
 	}
 	return s.verdict(err)
+}
+
+// linkLeadsSomewhere is leadsSomewhere, unless the server sends the link to somebody.
+func (r *remote) linkLeadsSomewhere(cmd *cobra.Command) error {
+	if len(r.terms.recipients) > 0 {
+		return nil
+	}
+	return leadsSomewhere(cmd.OutOrStdout())
 }
 
 func newGenerate(r *remote) *cobra.Command {
@@ -82,7 +93,7 @@ temporary file that only you can read.`,
 }
 
 func (r *remote) generate(cmd *cobra.Command) error {
-	if err := r.passphrase.check(""); err != nil {
+	if err := r.passphrase.check(cmd, ""); err != nil {
 		return err
 	}
 	s, err := r.session(cmd, "")
@@ -93,7 +104,7 @@ func (r *remote) generate(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := leadsSomewhere(cmd.OutOrStdout()); err != nil {
+	if err := r.linkLeadsSomewhere(cmd); err != nil {
 		return err
 	}
 	receipt, err := s.Generate(s.ctx, onetime.GenerateRequest{
