@@ -20,7 +20,6 @@ type engine interface{ URL() string }
 type fleet struct {
 	url, keyring string
 	args         []string
-	env          []string
 }
 
 // newFleet makes the keyring.

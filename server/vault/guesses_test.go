@@ -109,7 +109,7 @@ func TestNetworkIDs(t *testing.T) {
 		add(network.String()+", caller", one.callerID(network))
 		add(network.String()+", owner", one.ownerID(network))
 		add(network.String()+", another key", two.callerID(network))
-		if one.callerID(network) != one.callerID(network) {
+		if again := one.callerID(network); again != one.callerID(network) {
 			t.Error("a network has two ids")
 		}
 	}
