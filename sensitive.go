@@ -7,8 +7,9 @@ import (
 )
 
 // Sensitive is text that must not be shown by accident: a secret, a passphrase, a key or a token. It prints, logs
-// and marshals as "[redacted]", whatever the verb or the handler; only as the key of a map it is written to JSON as it is.
-// Expose gives the text.
+// and marshals as "[redacted]", whatever the verb or the handler. Two things it cannot do: as the key of a map it is written to
+// JSON as it is, and a struct that has it in an unexported field, printed with %v or logged as text, shows it, for fmt looks
+// into such fields without asking. Keep it in exported fields, or behind a function. Expose gives the text.
 //
 // Constants and string literals convert by themselves; a string variable is converted with Sensitive(s).
 type Sensitive string

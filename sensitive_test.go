@@ -96,6 +96,18 @@ func TestSensitiveAsMapKey(t *testing.T) {
 	}
 }
 
+// TestSensitiveInUnexportedField holds the other thing that the type cannot do.
+func TestSensitiveInUnexportedField(t *testing.T) {
+	type holder struct{ s onetime.Sensitive }
+	if !shows(fmt.Sprintf("%+v", holder{marker})) {
+		t.Error("fmt does not show unexported fields any more: say so in the comment of Sensitive")
+	}
+	behind := struct{ s func() onetime.Sensitive }{func() onetime.Sensitive { return marker }}
+	if text := fmt.Sprintf("%v %+v %#v", behind, behind, behind); shows(text) {
+		t.Errorf("behind a function it prints %s", text)
+	}
+}
+
 func TestSensitiveIsNotLogged(t *testing.T) {
 	s := onetime.Sensitive(marker)
 	for name, handler := range map[string]func(*bytes.Buffer) slog.Handler{
