@@ -315,7 +315,8 @@ func TestErasureInAMinute(t *testing.T) {
 }
 
 // TestErasureUnderLoad holds that callers who read all the time do not keep the log from being emptied: else nothing
-// would bound how long consumed values stay.
+// would bound how long consumed values stay. One sweep may meet a reader whom a machine without time holds up for longer than
+// it waits; in the minute that is promised there are two.
 func TestErasureUnderLoad(t *testing.T) {
 	f, recorder := serveRecorded(t)
 	var busy []reply
@@ -343,9 +344,15 @@ func TestErasureUnderLoad(t *testing.T) {
 		shared := must(t, 200)(f.share(strings.Repeat("y", 5000), ""))
 		must(t, 200)(f.reveal(shared.SecretKey, ""))
 		f.sweep(t)
-		if consumed, _ := recorder.search().in(t, f.database()); consumed > 0 {
+		consumed, _ := recorder.search().in(t, f.database())
+		if consumed > 0 {
+			t.Logf("sweep %d left %d pieces to the next", n, consumed)
+			f.sweep(t)
+			consumed, _ = recorder.search().in(t, f.database())
+		}
+		if consumed > 0 {
 			left++
-			t.Logf("sweep %d left %d pieces", n, consumed)
+			t.Logf("and that one %d", consumed)
 		}
 	}
 	if left > 0 {
