@@ -1,7 +1,7 @@
 # Everything that is done with this module. "make" alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run generate breaking test pages soak check bench bench-million
+.PHONY: help run generate breaking fuzz test pages soak check bench bench-million
 
 # The race detector needs a C compiler, which a machine with Go may lack.
 RACE := $(if $(shell command -v "$$(go env CC)"),-race,$(info no C compiler: the race detector is off))
@@ -30,6 +30,16 @@ soak: ## run the long versions of the tests that prove the vault's promises, and
 	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v -run Histories ./server/storetest ./server/sqlitestore
 	ONETIME_SOAK=1 go test -count=1 -timeout 3h -v ./server/redisstore
 	ONETIME_SOAK=1 go test -count=1 -v -run Flood ./cmd/onetime
+	ONETIME_SOAK=1 go test -count=1 -timeout 3h -run 'TestRulesTakeNothingElse|TestOperationsAgree' ./contract
+	$(MAKE) fuzz
+
+FUZZTIME ?= 10m
+fuzz: ## fuzz everything that is parsed, for FUZZTIME each (ten minutes); a finding is written to testdata/fuzz
+	@set -e; for package in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do \
+		for target in $$(go test "$$package" -run '^$$' -list '^Fuzz' | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; go test "$$package" -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); \
+		done; \
+	done
 
 check: ## regenerate and compare, lint the document, format, vet, staticcheck, tidy, import directions, CONTRIBUTING.md
 	go generate ./...

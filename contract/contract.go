@@ -6,6 +6,25 @@
 // this package adds strict decoders for urlencoded forms and JSON, takes for integers only what is written as one, and
 // forgets the values that kin-openapi's errors hold.
 //
+// Most messages conform, and finding that out costs little: the schemas are compiled, when a document is loaded, into
+// rules that read the bytes of a message. They take it only if the strict decoders and kin-openapi certainly take it,
+// too; every other message goes to those, which decide. Formats that are registered with kin-openapi are asked for as
+// they are registered at the time.
+//
+// What is refused whatever the schema says, with the rule that a Violation then has:
+//
+//   - JSON that is cut off, followed by more, or nested deeper than 100 (syntax);
+//   - a name twice in one object, also in upper and lower case (duplicate), a form's or a query's field twice, unless it is an
+//     array (duplicate), and more than 1000 fields (size);
+//   - bytes that are not UTF-8, and escapes of JSON that stand for half a character (utf8);
+//   - a broken % in a form or a query, and a semicolon in a query (syntax);
+//   - an integer that is written with a fraction or an exponent, such as 1.0 or 1e3 (type);
+//   - a number that is too large for floating point (type). Numbers are compared as floating point otherwise: beyond 2^53 a
+//     bound is as exact as that;
+//   - a body that is compressed, if a schema is to be held to it (contentEncoding).
+//
+// An answer to HEAD has no body to check, nor has one with the status 204 or 304.
+//
 // In a client, put a Transport under the http.Client. For a server on Echo, package server has the middleware. For a
 // server on something else, call CheckRequest and CheckResponse where its handlers are called.
 //

@@ -53,7 +53,9 @@ type CheckOptions struct {
 // must conform too; where even the 500 does not, a bare one is sent. A 400 or 413 for which the operation documents no
 // status is sent as it is.
 //
-// Answers are held in memory until they are checked, so a route that streams cannot be among them. Routes that the
+// Answers are held in memory until they are checked, up to CheckOptions.MaxAnswer: Flush does nothing, and a connection cannot
+// be hijacked, but in the operations that CheckOptions.Streams names. Compression goes outside: what is compressed cannot be
+// checked, and is refused. A handler may use the request's body and the ResponseWriter until it returns. Routes that the
 // contract does not have are left alone. The body of a GET means nothing and is dropped. Credentials are not checked. A
 // handler of a checked urlencoded form reads its fields with FormParams.
 func Check(c *contract.Contract, options CheckOptions) echo.MiddlewareFunc {

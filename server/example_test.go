@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/onetime-go/onetime"
 	"github.com/onetime-go/onetime/contract"
+	"github.com/onetime-go/onetime/gen"
+	"github.com/onetime-go/onetime/gen/echoserver"
 	"github.com/onetime-go/onetime/server"
 )
 
@@ -164,22 +167,39 @@ func post(site *httptest.Server, path string, form url.Values) map[string]any {
 	return members
 }
 
-// An Echo server that exists already, generated from this document or from any other OpenAPI 3.0 document, gets its
-// answers checked by one more middleware. Here a handler forgets a field that the document requires.
-func ExampleCheck() {
-	e := echo.New()
-	e.Use(server.Check(contract.V1(), server.CheckOptions{
-		Report: func(_ echo.Context, v *contract.Violation) { fmt.Println(v) },
-	}))
-	e.GET("/api/v1/status", func(c echo.Context) error {
-		return c.JSON(http.StatusOK, map[string]string{"status": "nominal"})
-	})
+// generated is a server that exists already, made by oapi-codegen. Its compiler cannot know that no such state is
+// documented.
+type generated struct {
+	echoserver.StrictServerInterface
+}
 
+func (generated) V1ShowReceipt(context.Context, echoserver.V1ShowReceiptRequestObject) (echoserver.V1ShowReceiptResponseObject, error) {
+	receipt := echoserver.ReceiptJSONResponse{State: "shredded", Recipient: []string{}, Recipients: []string{}}
+	return echoserver.V1ShowReceipt200JSONResponse{ReceiptJSONResponse: receipt}, nil
+}
+
+// An Echo server that exists already, generated from this document or from any other OpenAPI 3.0 document, gets its
+// requests and its answers checked by five more lines. Here the document is the one that oapi-codegen embeds.
+func ExampleCheck() {
+	document, err := gen.GetSpecJSON()
+	if err != nil {
+		log.Fatal(err)
+	}
+	report := func(_ echo.Context, v *contract.Violation) { fmt.Println(v) }
+	e := echo.New()
+
+	api, err := contract.Load(document)
+	if err != nil {
+		log.Fatal(err)
+	}
+	e.Use(server.Check(api, server.CheckOptions{Report: report}))
+
+	echoserver.RegisterHandlers(e, echoserver.NewStrictHandler(generated{}, nil))
 	w := httptest.NewRecorder()
-	e.ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/status", nil))
+	e.ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/receipt/k", nil))
 	fmt.Println(w.Code, strings.TrimSpace(w.Body.String()))
 	// Output:
-	// contract: v1_status response 200: locale is required (required)
+	// contract: v1_showReceipt response 200: state must be one of new, received, viewed, burned, expired, orphaned (enum)
 	// 500 {"message":"Internal Server Error"}
 }
 
