@@ -133,6 +133,7 @@ func unprivileged(t testing.TB, folder string) *exec.Cmd {
 	}
 	const nobody = 65534
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	cmd.Env = append(cmd.Environ(), "XDG_CONFIG_HOME="+filepath.Dir(folder)) // root's is not for others to read
 	setModes(t, 0o711, filepath.Dir(cmd.Path), filepath.Dir(folder))
 	if err := os.Chown(folder, nobody, nobody); err != nil {
 		t.Fatal(err)

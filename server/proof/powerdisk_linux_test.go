@@ -286,7 +286,8 @@ func (d *disk) restart(t testing.TB, folder string, random *rand.Rand) {
 	for _, path := range slices.Sorted(maps.Keys(names)) {
 		i := names[path]
 		if parent := names[filepath.Dir(path)]; filepath.Dir(path) != "." && parent == nil {
-			continue // nobody finds it
+			delete(names, path) // nobody finds it, nor what is in it
+			continue
 		}
 		var err error
 		if i.folder {
