@@ -42,25 +42,30 @@ type result struct {
 }
 
 // load has another process do a job.
-func load(b *testing.B, j job) result {
+func load(b testing.TB, j job) result {
 	b.Helper()
+	r, err := tryLoad(j)
+	if err != nil {
+		b.Fatalf("the load generator: %v", err)
+	}
+	return r
+}
+
+func tryLoad(j job) (r result, err error) {
 	text, err := json.Marshal(j)
 	if err != nil {
-		b.Fatal(err)
+		return r, err
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), partEnv+"=load")
 	cmd.Stdin = bytes.NewReader(text)
-	cmd.Stderr = os.Stderr
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
 	out, err := cmd.Output()
 	if err != nil {
-		b.Fatalf("the load generator: %v", err)
+		return r, fmt.Errorf("%w: %s", err, complaint.Bytes())
 	}
-	var r result
-	if err := json.Unmarshal(out, &r); err != nil {
-		b.Fatal(err)
-	}
-	return r
+	return r, json.Unmarshal(out, &r)
 }
 
 // generateLoad is what the other process does.
@@ -210,4 +215,22 @@ func (c *caller) field(name string) (string, error) {
 		return "", fmt.Errorf("the answer has no %s", name)
 	}
 	return string(text), nil
+}
+
+// TestLoad holds that both servers give the answers that are measured, and that the load generator looks at them.
+func TestLoad(t *testing.T) {
+	const few = 64
+	for name, server := range map[string]process{"real": startReal(t, program(t), t.TempDir()), "bare": startBare(t)} {
+		j := job{Address: server.address, PID: server.pid, Callers: 4, Count: few}
+		if r := load(t, j); r.Share.PerSecond <= 0 || r.Reveal.PerSecond <= 0 || r.Reveal.P99 < r.Reveal.P50 {
+			t.Errorf("%s: %+v", name, r)
+		}
+		j.Keys = make([]string, few)
+		for i := range j.Keys {
+			j.Keys[i] = strings.Repeat("0", 31)
+		}
+		if _, err := tryLoad(j); err == nil || !strings.Contains(err.Error(), "no 200") {
+			t.Errorf("%s: unknown keys are revealed: %v", name, err)
+		}
+	}
 }

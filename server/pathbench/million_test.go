@@ -32,7 +32,7 @@ func BenchmarkMillion(b *testing.B) {
 }
 
 // measure fills a folder with secrets, starts the real server on it, and has one in each revealed, then some more shared.
-func measure(b *testing.B, program, name string, secrets, each int) result {
+func measure(b testing.TB, program, name string, secrets, each int) result {
 	b.Helper()
 	folder := b.TempDir()
 	keys, perSecond := fill(b, folder, secrets, each)
@@ -52,7 +52,7 @@ func measure(b *testing.B, program, name string, secrets, each int) result {
 }
 
 // fill shares secrets through a vault of its own. It returns the keys of one in each, whose text is secretOf their place.
-func fill(b *testing.B, folder string, secrets, each int) (keys []string, perSecond float64) {
+func fill(b testing.TB, folder string, secrets, each int) (keys []string, perSecond float64) {
 	b.Helper()
 	ctx := context.Background()
 	store, err := sqlitestore.Open(ctx, filepath.Join(folder, "onetime.db"))
@@ -84,7 +84,7 @@ func fill(b *testing.B, folder string, secrets, each int) (keys []string, perSec
 }
 
 // size returns how much a folder holds.
-func size(b *testing.B, folder string) (bytes int64) {
+func size(b testing.TB, folder string) (bytes int64) {
 	b.Helper()
 	err := filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {

@@ -112,7 +112,7 @@ func median(all []float64) float64 {
 }
 
 // program builds the real program.
-func program(b *testing.B) string {
+func program(b testing.TB) string {
 	b.Helper()
 	file := filepath.Join(b.TempDir(), "onetime")
 	build := exec.Command("go", "build", "-o", file, "github.com/onetime-go/onetime/cmd/onetime")
@@ -131,12 +131,12 @@ type process struct {
 }
 
 // startReal starts the real server on its default store. No caller is limited: all of them are one.
-func startReal(b *testing.B, program, folder string) process {
+func startReal(b testing.TB, program, folder string) process {
 	b.Helper()
 	return start(b, exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--data", folder, "--rate-limit", "off"))
 }
 
-func startBare(b *testing.B) process {
+func startBare(b testing.TB) process {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), partEnv+"=bare")
@@ -146,7 +146,7 @@ func startBare(b *testing.B) process {
 var servingAt = regexp.MustCompile(`msg=serving url=http://(\S+)`)
 
 // start starts a server, with its log in a file, and waits until it serves.
-func start(b *testing.B, cmd *exec.Cmd) process {
+func start(b testing.TB, cmd *exec.Cmd) process {
 	b.Helper()
 	log, err := os.Create(filepath.Join(b.TempDir(), "log"))
 	if err != nil {
@@ -189,7 +189,7 @@ func start(b *testing.B, cmd *exec.Cmd) process {
 
 // driveStore measures the store of the real server alone, in this process: how many secrets it stores in a second, and
 // how many it reads and claims.
-func driveStore(b *testing.B) (creates, claims float64) {
+func driveStore(b testing.TB) (creates, claims float64) {
 	b.Helper()
 	store, err := sqlitestore.Open(b.Context(), filepath.Join(b.TempDir(), "store.db"))
 	if err != nil {
@@ -215,7 +215,7 @@ func driveStore(b *testing.B) (creates, claims float64) {
 }
 
 // drive calls a function with 0 to count-1, from several callers at once.
-func drive(b *testing.B, callers, count int, do func(context.Context, int) error) (perSecond float64) {
+func drive(b testing.TB, callers, count int, do func(context.Context, int) error) (perSecond float64) {
 	b.Helper()
 	var next atomic.Int64
 	var wait sync.WaitGroup
