@@ -182,7 +182,8 @@ func recordRun(t *testing.T, command func(testing.TB, string) *exec.Cmd, request
 
 // replay cuts the power just before every sync returns, when the most was answered of what was not synced. Each time it looks
 // at a disk that has lost all that was not synced, and at some that have lost a part of it.
-func (r recording) replay(t testing.TB, ignore func(string) bool, torn int) (cuts int, problems []string) {
+// It stops when it has found enough problems.
+func (r recording) replay(t testing.TB, ignore func(string) bool, torn, enough int) (cuts int, problems []string) {
 	t.Helper()
 	d := newDisk(r.root)
 	d.ignore = ignore
@@ -219,7 +220,7 @@ func (r recording) replay(t testing.TB, ignore func(string) bool, torn int) (cut
 			cut(syncs[next].end - 1)
 			d.sync(syncs[next])
 			next++
-			if len(problems) > 20 {
+			if len(problems) >= enough {
 				return cuts, problems
 			}
 		}
@@ -251,9 +252,9 @@ func newestKey(t testing.TB, folder string) string {
 // that is replaced. All that was acknowledged holds. Without one of the kinds of sync something of it is lost, and that
 // is found.
 func TestPowerLoss(t *testing.T) {
-	r := recordRun(t, real, scale(60, 600))
+	r := recordRun(t, real, scale(24, 600))
 	t.Run("all syncs", func(t *testing.T) {
-		cuts, problems := r.replay(t, nil, scale(1, 8))
+		cuts, problems := r.replay(t, nil, scale(1, 8), 20)
 		for _, problem := range problems {
 			t.Error(problem)
 		}
@@ -270,7 +271,7 @@ func TestPowerLoss(t *testing.T) {
 		},
 	} {
 		t.Run("without those "+name, func(t *testing.T) {
-			_, problems := r.replay(t, ignore, 0)
+			_, problems := r.replay(t, ignore, 0, 1)
 			if len(problems) == 0 {
 				t.Fatal("it was not found")
 			}
@@ -282,7 +283,7 @@ func TestPowerLoss(t *testing.T) {
 // TestPowerLossFindsPlantedBug has a server that does not sync, which nobody notices who kills it.
 func TestPowerLossFindsPlantedBug(t *testing.T) {
 	killRounds(t, planted(plantUnsynced), 1).wantHeld(t)
-	_, problems := recordRun(t, planted(plantUnsynced), 40).replay(t, nil, 0)
+	_, problems := recordRun(t, planted(plantUnsynced), 12).replay(t, nil, 0, 1)
 	if len(problems) == 0 {
 		t.Fatal("it was not found")
 	}
