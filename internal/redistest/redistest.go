@@ -216,12 +216,12 @@ func (e *Engine) Signal(t testing.TB, signal os.Signal) {
 	}
 }
 
-// Do sends a command to the engine, and returns what it answers.
+// Do sends a command to the engine, and returns what it answers. Not to reach it is an error of the result.
 func (e *Engine) Do(t testing.TB, words ...string) valkey.ValkeyResult {
 	t.Helper()
 	client, err := e.client()
 	if err != nil {
-		t.Fatal(err)
+		return valkey.NewErrorResult(err)
 	}
 	defer client.Close()
 	return client.Do(context.WithoutCancel(t.Context()), client.B().Arbitrary(words...).Build())
@@ -311,7 +311,7 @@ func startSentinel(t testing.TB, primary *Engine) *Engine {
 	host, port, _ := net.SplitHostPort(primary.Address)
 	_, own, _ := net.SplitHostPort(s.Address)
 	file := filepath.Join(s.folder, "sentinel.conf")
-	config := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nsentinel monitor %s %s %s 2\nsentinel down-after-milliseconds %s 500\n"+
+	config := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nsentinel monitor %s %s %s 2\nsentinel down-after-milliseconds %s 1000\n"+
 		"sentinel failover-timeout %s 3000\n", own, s.folder, master, host, port, master, master)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -353,70 +353,86 @@ func (trio *Trio) waitForSentinels(t testing.TB) {
 	}
 }
 
-// Rejoin starts an engine that was killed, as a replica of the primary, and waits until it follows and the Sentinels see it.
-// They would make it one by themselves, and take their time.
+// Rejoin starts an engine that was killed, as a replica of the primary, and waits until both replicas follow and the Sentinels
+// see them. They would bring that about by themselves, and take their time.
 func (trio *Trio) Rejoin(t testing.TB, killed *Engine) {
 	t.Helper()
 	killed.Start(t)
-	host, port, _ := net.SplitHostPort(trio.Primary(t).Address)
-	killed.must(t, "REPLICAOF", host, port)
+	for deadline := time.Now().Add(patience); !trio.stands(t); time.Sleep(pause) {
+		if time.Now().After(deadline) {
+			t.Fatal("the replicas do not follow the primary")
+		}
+	}
+}
+
+// stands tells whether both replicas follow the primary and all Sentinels see them. An engine that takes itself for a primary
+// is told to follow.
+func (trio *Trio) stands(t testing.TB) bool {
+	t.Helper()
+	primary := trio.Primary(t)
+	host, port, _ := net.SplitHostPort(primary.Address)
 	for _, e := range trio.Engines {
-		if e != trio.Primary(t) {
-			e.waitForLink(t)
+		if e == primary {
+			continue
+		}
+		if e.isPrimary(t) {
+			e.Do(t, "REPLICAOF", host, port) // which may cut off who asks for it
+		}
+		if info, err := e.Do(t, "INFO", "replication").ToString(); err != nil ||
+			!strings.Contains(info, "master_link_status:up") || !strings.Contains(info, "master_port:"+port+"\r\n") {
+			return false
 		}
 	}
 	for _, s := range trio.sentinels {
-		s.wait(t, func(c valkey.Client) error {
-			replicas, err := c.Do(t.Context(), c.B().Arbitrary("SENTINEL", "REPLICAS", master).Build()).ToArray()
-			if err != nil {
-				return err
+		replicas, err := s.Do(t, "SENTINEL", "REPLICAS", master).ToArray()
+		if err != nil || len(replicas) != 2 {
+			return false
+		}
+		for _, r := range replicas {
+			if known, err := r.AsStrMap(); err != nil || known["flags"] != "slave" {
+				return false
 			}
-			for _, r := range replicas {
-				known, err := r.AsStrMap()
-				if err != nil {
-					return err
-				}
-				if known["flags"] != "slave" {
-					return errors.New("a replica is " + known["flags"])
-				}
-			}
-			return nil
-		})
-	}
-}
-
-// Primary returns the engine that the Sentinels take for the primary.
-func (trio *Trio) Primary(t testing.TB) *Engine {
-	t.Helper()
-	address, err := trio.sentinels[0].Do(t, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", master).AsStrSlice()
-	if err != nil || len(address) != 2 {
-		t.Fatalf("the Sentinel: %v, %v", address, err)
-	}
-	for _, e := range trio.Engines {
-		if e.Address == net.JoinHostPort(address[0], address[1]) {
-			return e
 		}
 	}
-	t.Fatalf("the Sentinel names %v", address)
-	return nil
+	return true
 }
+
+// Primary returns the engine that the Sentinels take for the primary, when they agree on it.
+func (trio *Trio) Primary(t testing.TB) *Engine { return trio.primaryBut(t, nil) }
 
 // Failover waits until the Sentinels have made another engine the primary.
-func (trio *Trio) Failover(t testing.TB, from *Engine) *Engine {
+func (trio *Trio) Failover(t testing.TB, from *Engine) *Engine { return trio.primaryBut(t, from) }
+
+// primaryBut returns the primary when all Sentinels name the same engine, another than from, and it is one.
+func (trio *Trio) primaryBut(t testing.TB, from *Engine) *Engine {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for time.Now().Before(deadline) {
-		if is := trio.Primary(t); is != from {
-			if role, err := is.Do(t, "ROLE").ToArray(); err == nil {
-				if name, _ := role[0].ToString(); name == "master" {
-					return is
-				}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(pause) {
+		named := map[string]bool{}
+		for _, s := range trio.sentinels {
+			if address, err := s.Do(t, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", master).AsStrSlice(); err == nil && len(address) == 2 {
+				named[net.JoinHostPort(address[0], address[1])] = true
+			} else {
+				named[""] = true
 			}
 		}
-		time.Sleep(pause)
+		for _, e := range trio.Engines {
+			if named[e.Address] && len(named) == 1 && e != from && (from == nil || e.isPrimary(t)) {
+				return e
+			}
+		}
 	}
-	t.Fatal("there was no failover")
+	t.Fatal("the Sentinels do not agree on a primary")
 	return nil
+}
+
+func (e *Engine) isPrimary(t testing.TB) bool {
+	t.Helper()
+	role, err := e.Do(t, "ROLE").ToArray()
+	if err != nil || len(role) == 0 {
+		return false
+	}
+	name, err := role[0].ToString()
+	return err == nil && name == "master"
 }
 
 // Config is how to reach whichever engine is the primary.

@@ -26,14 +26,16 @@
 //	           what a closed server knew is in no file; and in no    TestNoMarkerInFiles, TestMemoryAfterClose
 //	           memory, where Go overwrites what it frees
 //	Once       one of all callers gets the secret                    TestOneLink, TestManyLinks, TestManyServers
-//	           one thing after another explains all answers          TestHistories (Porcupine), for each store
+//	           one thing after another explains all answers          TestHistories (Porcupine), for each store;
+//	                                                                 TestServedHistories, of several servers
 //	           an answer that is not in order consumes nothing       TestBrokenAnswers
 //	           what is in doubt nobody else gets                     TestClaimInDoubt, TestFaults, TestCutReveal
 //	Durable    what was acknowledged outlasts kill -9                TestKill
 //	           and a power cut                                       TestPowerLoss
+//	           on an engine, what its durability says, no more       TestKillEngine, TestReplicasMissing, TestCutShare
 //	           a first start may be killed, cut off, or fail         TestKillFirstStart, TestPowerLoss, TestFaultsOfAFirstStart
 //	           a write or sync that fails is answered 500, gives     TestFaults, TestDiskFull, TestReadOnly, TestWritesFail
-//	           nothing away, and the server heals by itself
+//	           nothing away, and the server heals by itself          TestEngineLost, TestEngineHangs
 //	           SIGTERM answers what is under way                     TestTerminate
 //	           a backup is whole, and says what it brings back       TestBackupUnderLoad, TestRestore
 //	Time       what expired is not served, swept or not              TestExpiry, TestCommitAfterExpiry
@@ -59,6 +61,7 @@
 //   - that the file system, the disk (a flash disk keeps old copies), a backup, a page file or a core dump forget what
 //     was overwritten or removed in the files that the vault knows;
 //   - that strings are gone from the memory of a server that runs (see Memory);
+//   - that an engine which fails over has what only its old primary had: docs/stores.md has what was lost, and what came back;
 //   - that disks sync what they say they have synced; where one lies, a power cut undoes what was acknowledged;
 //   - that a secret outlasts a clock that is wrong when the server starts (see Time);
 //   - that a database which somebody can write to says the truth of what has become of a secret (State, Updated, Claim, Owner),
