@@ -162,17 +162,17 @@ func exchange[W, T any](ctx context.Context, p *progress, h hidden, name string,
 	p.begun = true
 	response, err := send(ctx)
 	if err != nil {
-		return none, failure(err, p.sent(), h)
+		return none, failure(err, p, h)
 	}
 	body, err := readBody(response)
 	if err != nil {
-		return none, failure(err, p.sent(), h)
+		return none, failure(err, p, h)
 	}
 	switch {
 	case len(body) > contract.DefaultMaxBody: // where violations are not enforced
 		return none, unreadable(name, response.StatusCode, contract.RuleSize, "is too long", body)
 	case response.StatusCode/100 != 2: // where the contract is enforced, 200 is the only such status
-		return none, refusal(response, body, h)
+		return none, refusal(answeredBy(response), body, h)
 	}
 	var wire W
 	err = json.Unmarshal(body, &wire)

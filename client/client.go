@@ -7,8 +7,9 @@
 //
 // Errors are of three kinds. The server refused: *Error, which errors.Is compares with onetime.ErrNotFound and the like, by
 // the status that the server meant. The contract was broken, and by whom: *contract.Violation. The network failed:
-// *NetworkError, which says whether the request can have been processed. No error shows a secret, a passphrase, a token or a
-// key, not even where the server's own message repeats one.
+// *NetworkError, which says whether the request can have been processed. Only a 429 or 5xx against the contract, as proxies
+// send it, is of two kinds, the first and the second. No error shows a secret, a passphrase, a token or a key, not even where
+// the server's own message repeats one.
 //
 // Share, Generate, Reveal and Burn are sent once, whatever happens: neither this package nor net/http below it sends them
 // again, and redirects are not followed. Receipt, Recent, Status and AuthCheck change nothing. They are sent again if the

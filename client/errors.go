@@ -20,7 +20,12 @@ import (
 )
 
 // An Error is a refusal by the server. errors.Is compares it with the Err variables of package onetime, by the status that
-// the server meant.
+// the server meant. After a status of 500 and more the request may have been processed nevertheless: a proxy answers 502 or
+// 504 when it has lost the server, or waits no longer.
+//
+// Proxies know of no contract. Where it is enforced, a 429 or 5xx that breaks it, such as a page of HTML, is an Error and a
+// *contract.Violation. With any other status what breaks the contract is a Violation alone: a 404 of some other server does
+// not say that a secret is gone.
 type Error struct {
 	// Status is the status of the answer.
 	Status int
@@ -79,18 +84,18 @@ func (e *Error) Unwrap() error {
 const maxMessage = 1000
 
 // refusal reads an answer that is no success.
-func refusal(response *http.Response, body []byte, h hidden) *Error {
+func refusal(a answered, body []byte, h hidden) *Error {
 	var wire gen.Error
 	// A member of the wrong type, where violations are not enforced, leaves the others readable.
 	_ = json.Unmarshal(body, &wire)
 	return &Error{
-		Status:         response.StatusCode,
-		IntendedStatus: intended(response.Header),
+		Status:         a.status,
+		IntendedStatus: a.intended,
 		Kind:           h.clean(value(wire.Error)),
 		Message:        h.clean(wire.Message),
 		Field:          h.clean(value(wire.Field)),
 		ID:             h.clean(value(wire.ErrorID)),
-		RetryAfter:     retryAfter(response.Header, time.Now()),
+		RetryAfter:     a.retryAfter,
 	}
 }
 
@@ -162,14 +167,17 @@ func (e *NetworkError) Unwrap() error { return e.Err }
 func (e *NetworkError) GoString() string { return fmt.Sprintf("&client.NetworkError{%q}", e.Error()) }
 
 // failure sorts what an http.Client returns.
-func failure(err error, sent bool, h hidden) error {
-	if v := (*contract.Violation)(nil); errors.As(err, &v) {
-		if v.Status/100 == 3 {
-			return fmt.Errorf("the server redirects, which is not followed: %w", v)
-		}
-		return v
+func failure(err error, p *progress, h hidden) error {
+	var v *contract.Violation
+	switch {
+	case !errors.As(err, &v):
+		return &NetworkError{Sent: p.sent(), Err: quiet(err, h)}
+	case v.Status/100 == 3:
+		return fmt.Errorf("the server redirects, which is not followed: %w", v)
+	case v.Direction == contract.Response && p.answer().notNow(): // what proxies say, who know of no contract
+		return fmt.Errorf("%w, against the contract: %w", refusal(p.answer(), nil, h), v) // of whose body nothing is shown
 	}
-	return &NetworkError{Sent: sent, Err: quiet(err, h)}
+	return v
 }
 
 // withoutURL drops every *url.Error, whose text has the URL.

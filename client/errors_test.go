@@ -96,6 +96,57 @@ func TestOddRetryAfter(t *testing.T) {
 	}
 }
 
+// TestProxies holds that what a proxy says in the place of a server, who knows of no contract, is of use to a caller, and that
+// no other answer against the contract counts as a refusal.
+func TestProxies(t *testing.T) {
+	for _, test := range []struct {
+		status   int
+		intended string
+		limited  bool
+		refused  bool
+	}{
+		{429, "", true, true},
+		{404, "429", true, true},
+		{500, "", false, true},
+		{502, "", false, true},
+		{503, "", false, true},
+		{404, "503", false, true},
+		{404, "", false, false},
+		{404, "404", false, false},
+		{401, "", false, false},
+		{200, "", false, false},
+		{302, "", false, false},
+	} {
+		header := http.Header{"Content-Type": {"text/html"}, "Retry-After": {"90"}}
+		if test.intended != "" {
+			header.Set("X-OTS-Intended-Status", test.intended)
+		}
+		c := newClient(t, handle(t, answer(test.status, header, `{"message":"v4lue"}`)), client.WithRetries(0))
+		for name, err := range map[string]error{
+			"share":   second(c.Share(t.Context(), onetime.ShareRequest{Secret: "s"})),
+			"reveal":  second(c.Reveal(t.Context(), onetime.RevealRequest{Key: "k"})),
+			"receipt": second(c.Receipt(t.Context(), "k")),
+			"status":  second(c.Status(t.Context())),
+		} {
+			var refused *client.Error
+			is := errors.As(err, &refused)
+			if is != test.refused || errors.Is(err, onetime.ErrRateLimited) != test.limited || errors.Is(err, onetime.ErrNotFound) {
+				t.Errorf("%s, %d %s: %v", name, test.status, test.intended, err)
+			}
+			if is && (refused.Status != test.status || refused.RetryAfter != 90*time.Second || refused.Message != "") {
+				t.Errorf("%s, %d %s: %#v", name, test.status, test.intended, refused)
+			}
+			var broken *contract.Violation
+			if !errors.As(err, &broken) || string(broken.Body()) != `{"message":"v4lue"}` {
+				t.Errorf("%s, %d %s: the violation is lost: %v", name, test.status, test.intended, err)
+			}
+			if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, refused), "v4lue") {
+				t.Errorf("%s, %d %s: it shows the body: %v", name, test.status, test.intended, err)
+			}
+		}
+	}
+}
+
 // TestBadRequestsAreNotSent holds that a request that breaks the contract stays here.
 func TestBadRequestsAreNotSent(t *testing.T) {
 	requests := 0

@@ -58,6 +58,9 @@ func checkOneKind(t *testing.T, err error) {
 			kinds++
 		}
 	}
+	if refused != nil && broken != nil && (errors.Is(err, onetime.ErrRateLimited) || max(refused.Status, refused.IntendedStatus) >= 500) {
+		kinds-- // as proxies send it: see Error
+	}
 	if kinds != 1 {
 		t.Errorf("it is of %d kinds: %v", kinds, err)
 	}

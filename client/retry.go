@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"time"
 
 	"github.com/cenkalti/backoff/v7"
@@ -51,7 +50,7 @@ func longest(ctx context.Context) time.Duration {
 // judge tells the backoff library what to do after an error.
 func judge(err error, last answered) error {
 	switch {
-	case last.status == http.StatusTooManyRequests, last.status >= 500:
+	case last.notNow():
 		if last.retryAfter > 0 { // not everybody at the same moment
 			return backoff.RetryAfter(last.retryAfter+rand.N(firstPause), err)
 		}

@@ -23,8 +23,19 @@ type progress struct {
 
 // answered is what counts of an answer to know whether to ask again.
 type answered struct {
-	status     int // that was meant; 0 for none
+	status     int // 0 for none
+	intended   int // as in Error
 	retryAfter time.Duration
+}
+
+// notNow tells whether the server, or a proxy in front of it, cannot serve anybody, or this caller, at the moment.
+func (a answered) notNow() bool {
+	status := meant(a.status, a.intended)
+	return status == http.StatusTooManyRequests || status >= 500
+}
+
+func answeredBy(response *http.Response) answered {
+	return answered{response.StatusCode, intended(response.Header), retryAfter(response.Header, time.Now())}
 }
 
 // sent tells whether the server can have the request. A transport that does not say what it does may have sent it.
@@ -104,7 +115,7 @@ func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer p.mu.Unlock()
 	p.answered = answered{}
 	if err == nil {
-		p.answered = answered{meant(response.StatusCode, intended(response.Header)), retryAfter(response.Header, time.Now())}
+		p.answered = answeredBy(response)
 	}
 	return response, err
 }
