@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/url"
+	"regexp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,10 +60,10 @@ func (r *remote) share(cmd *cobra.Command) error {
 	if err == nil && receipt.SecretKey == "" {
 		err = lacks("v1_share", "secret_key")
 	}
-	if err == nil {
-		err = r.printNew(s, receipt, "the link")
+	if err != nil {
+		return keepAnswer(s.verdict(err))
 	}
-	return s.verdict(err)
+	return s.verdict(r.printNew(s, receipt, "the link"))
 }
 
 // linkLeadsSomewhere is leadsSomewhere, unless the server sends the link to somebody.
@@ -117,9 +119,9 @@ func (r *remote) generate(cmd *cobra.Command) error {
 	case err != nil:
 		return keepAnswer(s.verdict(err))
 	case receipt.SecretKey == "":
-		return s.verdict(lacks("v1_generate", "secret_key"))
+		return keepAnswer(s.verdict(lacks("v1_generate", "secret_key")))
 	case receipt.Value == "":
-		return s.verdict(lacks("v1_generate", "value"))
+		return keepAnswer(s.verdict(lacks("v1_generate", "value")))
 	}
 	return s.verdict(r.printNew(s, receipt, "the secret"))
 }
@@ -152,13 +154,19 @@ func (r *remote) printNew(s *session, receipt onetime.Receipt, what string) erro
 	return nil
 }
 
-// link returns the link of a secret, on the custom domain that the server has granted it.
+// link returns the link of a secret, on the custom domain that the server has granted it. What is no domain would lead
+// elsewhere, or have a terminal obey it, and is left out.
 func (s *session) link(receipt onetime.Receipt) onetime.Sensitive {
 	switch {
 	case receipt.SecretKey == "":
 		return ""
-	case receipt.ShareDomain != "":
-		return onetime.Sensitive("https://" + receipt.ShareDomain + "/secret/" + receipt.SecretKey.Expose())
+	case isDomain(receipt.ShareDomain):
+		return onetime.Sensitive("https://" + receipt.ShareDomain + "/secret/" + url.PathEscape(receipt.SecretKey.Expose()))
 	}
 	return s.SecretURL(receipt.SecretKey)
 }
+
+// domainForm has room for a port, and for a domain in letters of any language.
+var domainForm = regexp.MustCompile(`^[\pL\pM\pN_-]+(\.[\pL\pM\pN_-]+)*(:\d+)?$`)
+
+func isDomain(text string) bool { return domainForm.MatchString(text) }
