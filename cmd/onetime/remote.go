@@ -178,7 +178,7 @@ type session struct {
 }
 
 // session returns one with the server of a link, or of the settings if base is empty. The caller closes it.
-func (r *remote) session(cmd *cobra.Command, base string) (*session, error) {
+func (r *remote) session(cmd *cobra.Command, base string, options ...client.Option) (*session, error) {
 	if err := r.settle(cmd); err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (r *remote) session(cmd *cobra.Command, base string) (*session, error) {
 		host, custid, apikey = base, "", ""
 	}
 	s := &session{cmd: cmd, check: r.check, host: host, account: custid}
-	s.options = []client.Option{client.WithReport(s.note)}
+	s.options = append(options, client.WithReport(s.note))
 	if r.plainHTTP {
 		s.options = append(s.options, client.WithPlainHTTP())
 	}

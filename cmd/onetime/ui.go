@@ -21,14 +21,16 @@ package main
 // server of the link, whose secret it opens.
 //
 // Questions are asked on the terminal that the command was started on, even if standard input is none, and only if asked
-// for: nothing waits for an answer in a script. What is typed for a passphrase is not shown. Colours are for terminals,
-// and NO_COLOR switches them off. On a terminal the control characters of a secret are shown, not obeyed.
+// for: nothing waits for an answer in a script, and a reveal that finds nothing does not ask for a passphrase by itself. There
+// may never have been one, and what is typed would go to whatever server the link names. What is typed for a passphrase is
+// not shown. Colours are for terminals, and NO_COLOR switches them off. On a terminal the control characters of a secret are shown, not obeyed.
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,7 +59,7 @@ Exit codes:
     1    something else went wrong
     2    wrong usage: flags, arguments, settings, input
     3    not found: unknown key, secret gone, wrong or no passphrase
-    4    the server refused
+    4    the server refused, or can do nothing now (429, 5xx)
     5    the server broke the contract; what could be read was printed
     6    the network failed
     130  interrupted`
@@ -109,6 +111,8 @@ func judge(cmd *cobra.Command, err error) (code int, next string) {
 		return exitInterrupted, ""
 	case errors.As(err, &broken) && broken.Direction == contract.Request: // nothing was sent
 		return exitUsage, "nothing was sent; see " + cmd.CommandPath() + " --help"
+	case errors.As(err, &refused) && isTrouble(refused): // even if what a proxy says of it is against the contract
+		return exitRefused, refusedHint(refused)
 	case errors.As(err, &broken):
 		return exitContract, "is that a server of this API? An older one may do with --check report; nothing was repeated"
 	case errors.Is(err, onetime.ErrNotFound):
@@ -130,6 +134,11 @@ func notFoundHint(cmd *cobra.Command) string {
 	return "the key is unknown there, the secret is gone, or it needs a passphrase (--ask-passphrase)"
 }
 
+// isTrouble tells whether a server, or a proxy in front of it, cannot serve anybody, or this caller, at the moment.
+func isTrouble(e *client.Error) bool {
+	return errors.Is(e, onetime.ErrRateLimited) || cmp.Or(e.IntendedStatus, e.Status) >= http.StatusInternalServerError
+}
+
 func refusedHint(e *client.Error) string {
 	switch {
 	case errors.Is(e, onetime.ErrUnauthorized):
@@ -144,6 +153,8 @@ func refusedHint(e *client.Error) string {
 		return "give the passphrase with --ask-passphrase, --passphrase-file or ONETIME_PASSPHRASE"
 	case e.ID != "":
 		return "whoever runs the server finds the error_id in its log"
+	case isTrouble(e):
+		return "the server, or a proxy in front of it, has trouble, and may have done what was asked for all the same"
 	}
 	return ""
 }
