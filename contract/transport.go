@@ -114,6 +114,10 @@ func knownMethod(method string) string {
 }
 
 func (t *Transport) checkResponse(op *Operation, response *http.Response) (*http.Response, error) {
+	if response.StatusCode == http.StatusSwitchingProtocols { // the body would be the connection, which no context ends
+		closeAll(response.Body)
+		response.Body = http.NoBody
+	}
 	body, rest, err := readBody(response.Body, t.maxBody())
 	if err != nil {
 		return nil, &IncompleteError{Err: err, body: func() []byte { return body }}

@@ -418,3 +418,31 @@ func (c *closeCounter) Close() error {
 type errorReader struct{ err error }
 
 func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
+
+// TestTransportReadsNoConnection holds that what stands for the connection after a 101, which no context ends, is closed and
+// not read: a server could have a caller wait for ever.
+func TestTransportReadsNoConnection(t *testing.T) {
+	for name, transport := range map[string]*Transport{"enforced": {}, "reported": {Report: func(*Violation) {}}, "off": {Off: true}} {
+		body := &closeCounter{Reader: errorReader{errors.New("it is read")}}
+		transport.Base = roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: body, ContentLength: -1}, nil
+		})
+		r := httptest.NewRequest(http.MethodGet, "http://h.example/api/v1/status", nil)
+		response, err := transport.RoundTrip(r)
+		if body.closed != 1 {
+			t.Errorf("%s: it is closed %d times", name, body.closed)
+		}
+		if name == "enforced" {
+			if v := (*Violation)(nil); !errors.As(err, &v) || v.Rule != RuleStatus {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got, err := io.ReadAll(response.Body); err != nil || len(got) > 0 {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
