@@ -16,14 +16,15 @@ package main
 // A secret, a passphrase or a token never comes from an argument, where other users of the machine and the shell's
 // history would see it: -p and -k, which the official command has, are refused, and their value is neither used nor
 // repeated. A passphrase comes from a prompt (--ask-passphrase), a file (--passphrase-file) or ONETIME_PASSPHRASE, a token
-// from ONETIME_APIKEY or the configuration file, which nobody else may be able to read then. A key or a link may be an
-// argument, or come from standard input for "-". The token goes to the server of the settings only, the passphrase to the
-// server of the link, whose secret it opens.
+// from ONETIME_APIKEY or the configuration file, which only its owner and its group may be able to read then. A key or a
+// link may be an argument, or come from standard input for "-". The token goes to the server of the settings only, the
+// passphrase to the server of the link, whose secret it opens.
 //
 // Questions are asked on the terminal that the command was started on, even if standard input is none, and only if asked
 // for: nothing waits for an answer in a script, and a reveal that finds nothing does not ask for a passphrase by itself. There
 // may never have been one, and what is typed would go to whatever server the link names. What is typed for a passphrase is
-// not shown. Colours are for terminals, and NO_COLOR switches them off. On a terminal the control characters of a secret are shown, not obeyed.
+// not shown. Colours are for terminals, and NO_COLOR switches them off. On a terminal the control characters of a secret
+// are shown, not obeyed.
 
 import (
 	"cmp"
@@ -59,7 +60,7 @@ Exit codes:
     1    something else went wrong
     2    wrong usage: flags, arguments, settings, input
     3    not found: unknown key, secret gone, wrong or no passphrase
-    4    the server refused, or can do nothing now (429, 5xx)
+    4    the server refused, or cannot serve at the moment (429, 5xx)
     5    the server broke the contract; what could be read was printed
     6    the network failed
     130  interrupted`
@@ -131,7 +132,7 @@ func notFoundHint(cmd *cobra.Command) string {
 	if cmd.Flags().Lookup("ask-passphrase") == nil {
 		return "the key is unknown there, or it is too long ago"
 	}
-	return "the key is unknown there, the secret is gone, or it needs a passphrase (--ask-passphrase)"
+	return "the key is unknown there, the secret is gone, or it needs a passphrase, or another one (--ask-passphrase)"
 }
 
 // isTrouble tells whether a server, or a proxy in front of it, cannot serve anybody, or this caller, at the moment.
