@@ -35,7 +35,7 @@ func readLink(cmd *cobra.Command, page, argument string) (client.Link, error) {
 	link, err := client.ParseLink(argument)
 	switch {
 	case err != nil:
-		return client.Link{}, usageError{err}
+		return client.Link{}, usageError{inOurWords(err)}
 	case cmp.Or(link.Page, page) != page:
 		return client.Link{}, usageError{errors.New(wrongPage[link.Page])}
 	}

@@ -197,10 +197,15 @@ func (r *remote) session(cmd *cobra.Command, base string, options ...client.Opti
 	}
 	var err error
 	if s.Client, err = client.New(host, slices.Concat(s.options, account)...); err != nil {
-		return nil, usageError{err}
+		return nil, usageError{inOurWords(err)}
 	}
 	s.ctx, s.stop = context.WithCancel(cmd.Context())
 	return s, nil
+}
+
+// inOurWords says what the client package says to programs as this command's users know it.
+func inOurWords(err error) error {
+	return errors.New(strings.NewReplacer("client: ", "", "WithPlainHTTP", "--plain-http", "WithAccount", "ONETIME_CUSTID and ONETIME_APIKEY").Replace(err.Error()))
 }
 
 // note is told of what breaks the contract.

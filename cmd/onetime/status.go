@@ -62,7 +62,7 @@ func (r *remote) status(cmd *cobra.Command) error {
 func (s *session) anonymousStatus() (onetime.Status, error) {
 	c, err := client.New(s.host, s.options...)
 	if err != nil {
-		return onetime.Status{}, usageError{err}
+		return onetime.Status{}, usageError{inOurWords(err)}
 	}
 	return c.Status(s.ctx)
 }
