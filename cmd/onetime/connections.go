@@ -17,6 +17,8 @@ import (
 //     what comes from this machine: they are exempt.
 //   - Where all are taken, the one that has been waiting longest for a request is closed for a new one.
 //   - Where all have a request in work, a new one waits.
+//   - A request beside others on a connection of HTTP/2 takes a place as another connection does, and is dropped where there is
+//     none: it holds as much memory.
 //
 // A request on a connection that was closed for another is not handled: nobody would get its answer.
 type connections struct {
@@ -28,6 +30,7 @@ type connections struct {
 	networks map[netip.Prefix]int
 	waiting  *list.List // *connection, those that wait for a request, the longest first
 	open     int
+	beside   int // requests beside others on their connection
 	refused  uint64
 	closed   bool
 }
@@ -45,6 +48,7 @@ type connection struct {
 	network netip.Prefix // of a peer that counts
 	counts  bool
 	place   *list.Element // among those that wait; nil while a request is in work
+	inWork  int           // requests
 	evicted bool
 	gone    bool
 }
@@ -85,22 +89,66 @@ func (c *connections) take(conn *connection) bool {
 		c.refused++
 		return false
 	}
-	for c.open >= c.most && !c.closed {
-		if first := c.waiting.Front(); first != nil {
-			c.evict(first.Value.(*connection))
-			continue
-		}
+	for !c.makeRoom() && !c.closed {
 		c.room.Wait()
 	}
 	if c.closed {
 		return false
 	}
 	c.open++
-	if conn.counts {
-		c.networks[conn.network]++
-	}
+	c.count(conn, 1)
 	conn.place = c.waiting.PushBack(conn)
 	return true
+}
+
+// makeRoom tells whether there is a place, for which it may close a connection that waits for a request.
+func (c *connections) makeRoom() bool {
+	if first := c.waiting.Front(); first != nil && c.open+c.beside >= c.most {
+		c.evict(first.Value.(*connection))
+	}
+	return c.open+c.beside < c.most
+}
+
+// count adds to the places that the network of a connection has.
+func (c *connections) count(conn *connection, n int) {
+	if !conn.counts {
+		return
+	}
+	if c.networks[conn.network] += n; c.networks[conn.network] == 0 {
+		delete(c.networks, conn.network)
+	}
+}
+
+// begin gives a request its place, or returns false if it is to be dropped. The first on a connection has the connection's.
+func (c *connections) begin(conn *connection) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case conn.evicted:
+		return false
+	case conn.inWork == 0:
+		conn.inWork++
+		return true
+	case conn.counts && c.networks[conn.network] >= c.ofNetwork, !c.makeRoom(), conn.evicted: // its client has given the others up
+		c.refused++
+		return false
+	}
+	conn.inWork++
+	c.beside++
+	c.count(conn, 1)
+	return true
+}
+
+// end gives the place of a request back.
+func (c *connections) end(conn *connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if conn.inWork--; conn.inWork == 0 {
+		return
+	}
+	c.beside--
+	c.count(conn, -1)
+	c.room.Signal()
 }
 
 // evict closes a connection that waits for a request.
@@ -119,11 +167,7 @@ func (c *connections) leave(conn *connection) {
 	conn.gone = true
 	c.stopWaiting(conn)
 	c.open--
-	if conn.counts {
-		if c.networks[conn.network]--; c.networks[conn.network] == 0 {
-			delete(c.networks, conn.network)
-		}
-	}
+	c.count(conn, -1)
 	c.room.Signal()
 }
 
@@ -175,23 +219,21 @@ func withConnection(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, connectionOf(conn))
 }
 
-// unlessEvicted drops requests that came too late. By the time that a handler is called, net/http has told of the state.
+// unlessEvicted drops requests that came too late, or for which there is no place. By the time that a handler is called,
+// net/http has told of the state.
 func (c *connections) unlessEvicted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, _ := r.Context().Value(connectionKey{}).(*connection); conn != nil && c.isEvicted(conn) {
-			panic(http.ErrAbortHandler)
+		if conn, _ := r.Context().Value(connectionKey{}).(*connection); conn != nil {
+			if !c.begin(conn) {
+				panic(http.ErrAbortHandler)
+			}
+			defer c.end(conn)
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-func (c *connections) isEvicted(conn *connection) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return conn.evicted
-}
-
-// counted returns how many connections are open, and how many were refused or closed for want of room so far.
+// counted returns how many connections are open, and how many, or requests on them, were refused or closed for want of room so far.
 func (c *connections) counted() (open int, refused uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

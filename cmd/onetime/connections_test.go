@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -216,6 +217,98 @@ func TestEvictedIsNotHandled(t *testing.T) {
 	}()
 	all.unlessEvicted(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it is handled") })).
 		ServeHTTP(nil, r.WithContext(withConnection(t.Context(), conn)))
+}
+
+// TestStreamsTakePlaces sends requests side by side on one connection of HTTP/2, each of which takes what a connection takes.
+func TestStreamsTakePlaces(t *testing.T) {
+	entered, release := make(chan struct{}, 8), make(chan struct{})
+	all := newConnections(8, nil)
+	s := httptest.NewUnstartedServer(all.unlessEvicted(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case entered <- struct{}{}:
+			<-release
+		default: // it is one too many, and answered
+		}
+	})))
+	s.EnableHTTP2 = true
+	s.Listener = all.over(s.Listener)
+	s.Config.ConnState, s.Config.ConnContext = all.state, withConnection
+	s.StartTLS()
+	defer s.Close()
+	defer close(release)
+	answers := make(chan error)
+	ask := func() {
+		response, err := s.Client().Get(s.URL)
+		if err == nil {
+			response.Body.Close()
+		}
+		answers <- err
+	}
+	for range 2 { // places come back
+		go ask()
+		entered <- <-entered // so that there is a connection for the others
+		for range 12 {
+			go ask()
+		}
+		for range 5 {
+			if err := <-answers; err == nil {
+				t.Fatal("a ninth request is in work")
+			}
+		}
+		if open, _ := all.counted(); open != 1 {
+			t.Errorf("%d connections are open", open)
+		}
+		for range 8 {
+			release <- struct{}{}
+			<-entered
+			if err := <-answers; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, refused := all.counted(); refused != 10 {
+		t.Errorf("%d were refused", refused)
+	}
+}
+
+// TestStreamsOfOneNetwork counts requests side by side for their network, whichever of its connections they are on.
+func TestStreamsOfOneNetwork(t *testing.T) {
+	all := newConnections(16, nil)
+	connect := func(address string) *connection {
+		t.Helper()
+		conn := &connection{Conn: &from{address: address, closed: make(chan struct{})}, all: all}
+		if !all.take(conn) {
+			t.Fatalf("%s gets no connection", address)
+		}
+		all.state(conn, http.StateActive)
+		return conn
+	}
+	one, two, other := connect("192.0.2.1:1"), connect("192.0.2.1:2"), connect("192.0.2.2:1")
+	for i, step := range []struct {
+		conn *connection
+		want bool
+	}{{one, true}, {one, true}, {two, true}, {two, true}, {one, false}, {two, false}, {other, true}, {other, true}} {
+		if got := all.begin(step.conn); got != step.want {
+			t.Fatalf("step %d: %v", i, got)
+		}
+	}
+	one.Close() // its two requests go on, one of which has the place of the connection
+	all.end(one)
+	all.end(one)
+	if !all.begin(two) || !all.begin(two) || all.begin(two) {
+		t.Error("the places do not come back")
+	}
+	for range 4 {
+		all.end(two)
+	}
+	two.Close()
+	for range 2 {
+		all.end(other)
+	}
+	other.Close()
+	if len(all.networks) != 0 || all.open != 0 || all.beside != 0 {
+		t.Errorf("what is left: %v, %d, %d", all.networks, all.open, all.beside)
+	}
 }
 
 // TestConnectionsClose ends the waiting of one that has no room.

@@ -28,7 +28,7 @@ const (
 	writeTimeout  = time.Minute
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
-	maxStreams    = 32 // requests at once on one connection of HTTP/2
+	maxStreams    = 32 // requests at once on one connection of HTTP/2, each of which counts as one: see connections
 )
 
 // profileTimeout bounds an answer on the private address: a profile or a trace takes as long as is asked for.
@@ -126,7 +126,7 @@ func (o *operator) attend(store vault.Store) {
 		open, _ := o.connections.counted()
 		return float64(open), true
 	})
-	o.metrics.Counter("onetime_connections_refused_total", "Connections that were refused or closed for want of room.",
+	o.metrics.Counter("onetime_connections_refused_total", "Connections that were refused or closed for want of room, and requests that were dropped beside others on one.",
 		func(context.Context) (float64, bool) {
 			_, refused := o.connections.counted()
 			return float64(refused), true
