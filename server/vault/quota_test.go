@@ -21,7 +21,7 @@ func TestAnonymousQuota(t *testing.T) {
 		t.Helper()
 		_, err := commit(f.Generate(t.Context(), here, onetime.GenerateRequest{}))
 		var refusal *onetime.Refusal
-		if !errors.Is(err, onetime.ErrRateLimited) || !errors.As(err, &refusal) || refusal.Message == "" {
+		if !errors.Is(err, onetime.ErrRateLimited) || !errors.As(err, &refusal) || refusal.Message == "" || refusal.RetryAfter != time.Minute {
 			t.Errorf("one too many: %v", err)
 		}
 	}
@@ -74,7 +74,7 @@ func TestRefuseAnonymous(t *testing.T) {
 	_, generate := f.Generate(t.Context(), nobody, onetime.GenerateRequest{})
 	for name, err := range map[string]error{"share": share, "generate": generate} {
 		var refusal *onetime.Refusal
-		if !errors.Is(err, onetime.ErrForbidden) || !errors.As(err, &refusal) || refusal.Message == "" {
+		if !errors.Is(err, onetime.ErrForbidden) || !errors.As(err, &refusal) || refusal.Message == "" || refusal.RetryAfter != time.Minute {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -92,11 +92,15 @@ func (v *Vault) share(ctx context.Context, value onetime.Sensitive, t terms) (on
 	}, nil
 }
 
+// quotaPause is when to ask again who has too many unread secrets. That there is room then is no promise: a reader may come at
+// any time or never, and the next expiry may be weeks away.
+const quotaPause = time.Minute
+
 // create stores the records of a new secret.
 func (v *Vault) create(ctx context.Context, secret SecretRecord, receipt ReceiptRecord, recent *RecentRecord) error {
 	err := v.stored(ctx, v.store.Create(ctx, secret, receipt, recent, v.anonymousQuota))
 	if errors.Is(err, ErrQuota) {
-		return &onetime.Refusal{Reason: onetime.ErrRateLimited,
+		return &onetime.Refusal{Reason: onetime.ErrRateLimited, RetryAfter: quotaPause,
 			Message: "Too many secrets from your network wait for their readers; try again when some were read or have expired"}
 	}
 	if err != nil {
