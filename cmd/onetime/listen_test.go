@@ -332,6 +332,35 @@ func takenAndGiven(t *testing.T) string {
 	return listener.Addr().String()
 }
 
+// TestErrorLogHasNoAddresses lets net/http log what it does by itself, with where its client is.
+func TestErrorLogHasNoAddresses(t *testing.T) {
+	folder := t.TempDir()
+	newPair(t, filepath.Join(folder, "c"), filepath.Join(folder, "k"), 1)
+	s := serveWith(t, "--listen", "127.0.0.1:0", "--tls-cert", filepath.Join(folder, "c"), "--tls-key", filepath.Join(folder, "k"))
+	conn := dial(t, strings.TrimPrefix(s.url, "https://"))
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	if log := s.log(); !strings.Contains(log, "TLS handshake error: client sent") || strings.Contains(log, conn.LocalAddr().String()) {
+		t.Errorf("the log is\n%s", log)
+	}
+	for text, want := range map[string]string{
+		"http: panic serving [2001:db8::1%eth0]:443: boom": "http: panic: boom",
+		"http2: received GOAWAY":                           "http2: received GOAWAY",
+		"http: TLS handshake error from 192.0.2.1:5: read tcp 192.0.2.2:443->192.0.2.1:5: read: connection reset by peer": "http: TLS handshake error: read tcp: read: connection reset by peer",
+	} {
+		if got := withoutPeers(text); got != want {
+			t.Errorf("%q becomes %q", text, got)
+		}
+	}
+}
+
 // TestServersHaveLimits holds that nobody takes a connection for ever, on either address.
 func TestServersHaveLimits(t *testing.T) {
 	o, err := newOperator(t.Context(), settings{maxConnections: 8, baseURL: "https://a.example", maxSecret: 1}, slog.New(slog.DiscardHandler))

@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -156,7 +158,7 @@ func (o *operator) publicServer(v *vault.Vault) (*http.Server, error) {
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ConnState:         o.connections.state,
 		ConnContext:       withConnection,
-		ErrorLog:          slog.NewLogLogger(o.logger.Handler(), slog.LevelWarn),
+		ErrorLog:          log.New(errorLog{o.logger}, "", 0),
 
 		DisableGeneralOptionsHandler: true,
 	}
@@ -308,9 +310,22 @@ func (o *operator) privateServer() *http.Server {
 		WriteTimeout:      profileTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(o.logger.Handler(), slog.LevelWarn),
+		ErrorLog:          log.New(errorLog{o.logger}, "", 0),
 	}
 }
+
+// An errorLog takes what net/http logs by itself, of handshakes that fail and the like. It says each time who was there, which
+// is in no log.
+type errorLog struct{ logger *slog.Logger }
+
+func (l errorLog) Write(line []byte) (int, error) {
+	l.logger.Warn(withoutPeers(strings.TrimSuffix(string(line), "\n")))
+	return len(line), nil
+}
+
+var peerInError = regexp.MustCompile(` (?:from |serving )?(?:[\d.]+|\[[^\]\s]*\]):\d+(?:->(?:[\d.]+|\[[^\]\s]*\]):\d+)?`)
+
+func withoutPeers(text string) string { return peerInError.ReplaceAllString(text, "") }
 
 // warn says at start what is allowed and unwise.
 func (o *operator) warn(public, private []net.Listener) {
