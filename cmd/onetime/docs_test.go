@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/onetime-go/onetime/server"
 )
 
 var (
@@ -83,5 +86,26 @@ func TestProductionNamesSettings(t *testing.T) {
 	}
 	if found < 10 {
 		t.Errorf("it names %d settings", found)
+	}
+}
+
+// TestBoundsInDocs holds that docs/production.md says the bounds that no setting says.
+func TestBoundsInDocs(t *testing.T) {
+	content, err := os.ReadFile("../../docs/production.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		fmt.Sprintf("| %.0f s for headers, %.0f s for a request, %.0f s for its answer, %.0f min between requests |",
+			headerTimeout.Seconds(), readTimeout.Seconds(), writeTimeout.Seconds(), idleTimeout.Minutes()),
+		fmt.Sprintf("one of HTTP/2, %d at most,", maxStreams),
+		fmt.Sprintf("| %d KiB of headers; a body of %d KiB and 6 times `max-secret` |", maxHeader>>10, server.DefaultMaxBody>>10),
+		fmt.Sprintf("| %d; others wait for up to", server.DefaultCreates),
+		fmt.Sprintf("below %d MB resident", mostMemory>>20),
+		fmt.Sprintf("finish for %.0f seconds", drainTime.Seconds()),
+	} {
+		if !strings.Contains(string(content), want) {
+			t.Errorf("it does not say: %s", want)
+		}
 	}
 }
