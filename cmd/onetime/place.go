@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onetime-go/onetime"
 	"github.com/onetime-go/onetime/server/redisstore"
 	"github.com/onetime-go/onetime/server/sqlitestore"
 	"github.com/onetime-go/onetime/server/vault"
@@ -209,7 +210,7 @@ func (p place) engine() (redisstore.Config, error) {
 }
 
 // readPassword returns the first line of a file, "" for no file.
-func readPassword(file string) (string, error) {
+func readPassword(file string) (onetime.Sensitive, error) {
 	if file == "" {
 		return "", nil
 	}
@@ -218,7 +219,7 @@ func readPassword(file string) (string, error) {
 		return "", fmt.Errorf("read the store's password: %w", err)
 	}
 	password, _, _ := strings.Cut(string(content), "\n")
-	return strings.TrimSuffix(password, "\r"), nil
+	return onetime.Sensitive(strings.TrimSuffix(password, "\r")), nil
 }
 
 func overStore(ctx context.Context, keyring string, store vault.Store, config vault.Config) (*vault.Vault, error) {

@@ -25,6 +25,7 @@ import (
 
 	"github.com/valkey-io/valkey-go"
 
+	"github.com/onetime-go/onetime"
 	"github.com/onetime-go/onetime/server/redisstore"
 )
 
@@ -260,7 +261,7 @@ func (e *Engine) UsedMemory(t testing.TB) int64 {
 
 // Config is how to reach the engine, which has no need to sync every write.
 func (e *Engine) Config() redisstore.Config {
-	return redisstore.Config{Addresses: []string{e.Address}, Password: e.password, Durability: redisstore.Primary, Timeout: patience}
+	return redisstore.Config{Addresses: []string{e.Address}, Password: onetime.Sensitive(e.password), Durability: redisstore.Primary, Timeout: patience}
 }
 
 // URL is the same for a command line.

@@ -60,6 +60,7 @@ import (
 
 	"github.com/valkey-io/valkey-go"
 
+	"github.com/onetime-go/onetime"
 	"github.com/onetime-go/onetime/server/vault"
 )
 
@@ -99,9 +100,11 @@ type Config struct {
 	// Master is the name that the Sentinels have for the primary and its replicas.
 	Master string
 	// Username and Password are the engine's; empty for none.
-	Username, Password string
+	Username string
+	Password onetime.Sensitive
 	// SentinelUsername and SentinelPassword are those of Sentinels.
-	SentinelUsername, SentinelPassword string
+	SentinelUsername string
+	SentinelPassword onetime.Sensitive
 	// Database is the number of a database, which a Cluster does not have.
 	Database int
 	// TLS encrypts connections, those to Sentinels too. Nil stands for none.
@@ -190,7 +193,7 @@ func connect(config Config) (valkey.Client, error) {
 	option := valkey.ClientOption{
 		InitAddress:       config.Addresses,
 		Username:          config.Username,
-		Password:          config.Password,
+		Password:          config.Password.Expose(),
 		SelectDB:          config.Database,
 		TLSConfig:         config.TLS,
 		ClientName:        "onetime",
@@ -211,7 +214,7 @@ func connect(config Config) (valkey.Client, error) {
 			TLSConfig: config.TLS,
 			MasterSet: config.Master,
 			Username:  config.SentinelUsername,
-			Password:  config.SentinelPassword,
+			Password:  config.SentinelPassword.Expose(),
 			// A demoted primary closes no connection: without looking again, one lost message binds a server to it.
 			TopologyRefreshInterval: 2 * time.Second,
 		}

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/onetime-go/onetime"
 )
 
 // ParseURL reads where an engine is:
@@ -72,9 +74,10 @@ func (c *Config) parseUser(hosts *string) error {
 	}
 	user, password, _ := strings.Cut((*hosts)[:at], ":")
 	*hosts = (*hosts)[at+1:]
-	var err, passwordErr error
+	var err error
 	c.Username, err = url.PathUnescape(user)
-	c.Password, passwordErr = url.PathUnescape(password)
+	password, passwordErr := url.PathUnescape(password)
+	c.Password = onetime.Sensitive(password)
 	if err != nil || passwordErr != nil {
 		return errURL
 	}

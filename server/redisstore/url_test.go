@@ -1,6 +1,9 @@
 package redisstore_test
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -38,6 +41,23 @@ func TestParseURL(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", text, diff)
 			}
+		}
+	}
+}
+
+// TestConfigHidesPasswords holds that printing a Config, as for a log, shows no password.
+func TestConfigHidesPasswords(t *testing.T) {
+	config, err := redisstore.ParseURL("redis+sentinel://user:" + hidden + "@host/main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.SentinelPassword = hidden
+	var logged bytes.Buffer
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("store", "config", config)
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("store", "config", config)
+	for _, shown := range []string{fmt.Sprintf("%v %+v %#v", config, config, &config), logged.String()} {
+		if strings.Contains(shown, hidden) {
+			t.Errorf("a password shows: %s", shown)
 		}
 	}
 }

@@ -108,6 +108,6 @@ func showReceipt(key onetime.Sensitive, r ReceiptRecord, c receiptContent, now t
 		receipt.Received = r.Updated
 		return receipt
 	}
-	receipt.SecretKey = c.secretKey
+	receipt.SecretKey = c.SecretKey
 	return receipt
 }

@@ -93,7 +93,7 @@ func (v *Vault) Burn(ctx context.Context, caller onetime.Caller, r onetime.BurnR
 	if err != nil {
 		return none, err
 	}
-	body, _, err := v.unsealValue(content.secretKey, record) // nobody burns by a record that was altered
+	body, _, err := v.unsealValue(content.SecretKey, record) // nobody burns by a record that was altered
 	if err != nil {
 		return none, v.alarm(record.ID, err)
 	}
@@ -106,7 +106,7 @@ func (v *Vault) Burn(ctx context.Context, caller onetime.Caller, r onetime.BurnR
 	return onetime.Pending[onetime.Burned]{
 		Answer: onetime.Burned{
 			Receipt:  showReceipt(r.Key, receipt, content, now),
-			ShortKey: shortKey(content.secretKey),
+			ShortKey: shortKey(content.SecretKey),
 		},
 		Commit: func(ctx context.Context) error { return v.claim(ctx, record, onetime.StateBurned) },
 	}, nil

@@ -69,9 +69,9 @@ func (r rules) checkSecret(secret onetime.Sensitive) error {
 
 func (r rules) checkTerms(t terms) error {
 	switch {
-	case t.passphrase != "" && utf8.RuneCountInString(t.passphrase.Expose()) < r.minPassphrase:
+	case t.Passphrase != "" && utf8.RuneCountInString(t.Passphrase.Expose()) < r.minPassphrase:
 		return broken("PassphraseTooShort", "passphrase", fmt.Sprintf("The passphrase has fewer than %d characters", r.minPassphrase))
-	case len(t.passphrase) > maxPassphrase:
+	case len(t.Passphrase) > maxPassphrase:
 		return broken("PassphraseTooLong", "passphrase", fmt.Sprintf("The passphrase is longer than %d bytes", maxPassphrase))
 	case t.shareDomain != "" && !slices.Contains(r.shareDomains, t.shareDomain):
 		return broken("ShareDomainNotAllowed", "share_domain", "This server has no such share domain; leave it out")

@@ -17,7 +17,7 @@ type terms struct {
 	account     *Account // nil for an anonymous caller
 	network     netip.Prefix
 	ttl         time.Duration
-	passphrase  onetime.Sensitive
+	Passphrase  onetime.Sensitive // exported, as are others of this type, for what fmt would show of it
 	recipients  []string
 	shareDomain string
 }
@@ -62,7 +62,7 @@ func (v *Vault) share(ctx context.Context, value onetime.Sensitive, t terms) (on
 	if secret.Sealed, err = v.sealSecret(ctx, secretKey, secret, value, t); err != nil {
 		return none, err
 	}
-	content := receiptContent{secretKey: secretKey, custid: onetime.Anonymous, shareDomain: t.shareDomain}
+	content := receiptContent{SecretKey: secretKey, custid: onetime.Anonymous, shareDomain: t.shareDomain}
 	if t.account != nil {
 		content.custid = t.account.email
 	}
@@ -134,7 +134,7 @@ func (v *Vault) newRecords(secretKey, receiptKey onetime.Sensitive, t terms) (Se
 		ReceiptID:     receiptID(receiptKey),
 		Created:       now,
 		Expires:       now.Add(ttl),
-		HasPassphrase: t.passphrase != "",
+		HasPassphrase: t.Passphrase != "",
 		KeyID:         v.keys.Load().active().id,
 	}
 	switch {
@@ -162,12 +162,12 @@ func (v *Vault) sealSecret(ctx context.Context, key onetime.Sensitive, r SecretR
 	plain := []byte(value)
 	defer clear(plain)
 	body := plain
-	if t.passphrase != "" {
+	if t.Passphrase != "" {
 		give, err := v.argon.take(ctx, t.network)
 		if err != nil {
 			return nil, err
 		}
-		body, err = v.lock(t.passphrase, factsOfSecret(r), body)
+		body, err = v.lock(t.Passphrase, factsOfSecret(r), body)
 		give()
 		if err != nil {
 			return nil, err
@@ -189,7 +189,7 @@ func (v *Vault) recentEntry(account *Account, receiptKey onetime.Sensitive, r Re
 
 // receiptContent is what of a receipt is sealed.
 type receiptContent struct {
-	secretKey   onetime.Sensitive
+	SecretKey   onetime.Sensitive
 	custid      string
 	recipients  []string // obscured
 	shareDomain string
@@ -200,7 +200,7 @@ func (v *Vault) sealReceipt(key onetime.Sensitive, r ReceiptRecord, c receiptCon
 	field := func(text string) {
 		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(text)) })
 	}
-	field(c.secretKey.Expose())
+	field(c.SecretKey.Expose())
 	field(c.custid)
 	field(c.shareDomain)
 	for _, recipient := range c.recipients {
@@ -234,7 +234,7 @@ func (v *Vault) unsealReceipt(key onetime.Sensitive, r ReceiptRecord) (receiptCo
 		return c, ErrDamaged
 	}
 	return receiptContent{
-		secretKey:   onetime.Sensitive(fields[0]),
+		SecretKey:   onetime.Sensitive(fields[0]),
 		custid:      fields[1],
 		shareDomain: fields[2],
 		recipients:  append([]string(nil), fields[3:]...), // nil for none, as when it was made
