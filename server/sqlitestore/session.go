@@ -75,7 +75,7 @@ var statements = [...]string{
 	deleteRecent:    `DELETE FROM recent WHERE receipt_id = ?`,
 
 	// Without the first condition SQLite does not see that its index will do.
-	secretsOfAccount: `SELECT id FROM secrets WHERE account <> x'00000000000000000000000000000000' AND account = ?
+	secretsOfAccount: `SELECT id, chunks FROM secrets WHERE account <> x'00000000000000000000000000000000' AND account = ?
 		AND expires > ? LIMIT ?`,
 
 	ownersSecrets: `SELECT secrets - expired, chunks - expired_chunks FROM owners,

@@ -151,37 +151,54 @@ func consume(tx session, claim vault.Claim) (bool, error) {
 	return true, tx.exec(markReceipt, string(claim.State), now, claim.ID[:], receiptID[:])
 }
 
-// BurnAccount implements vault.Store.
+// BurnAccount implements vault.Store. Large secrets it burns in several transactions, between which others come.
 func (s *Store) BurnAccount(
 	ctx context.Context, account vault.AccountID, claim vault.ClaimID, now time.Time, limit int,
 ) (int, error) {
 	limit = max(limit, 0) // SQLite takes a negative one for none
-	var burned int
-	err := s.write(ctx, "burn account", change{at: now, do: func(tx session) (err error) {
-		burned, err = burnSome(tx, account, claim, now, limit)
-		return err
-	}})
-	if err != nil {
-		return 0, err
+	burned := 0
+	for more := true; more; {
+		var some int
+		err := s.write(ctx, "burn account", change{at: now, do: func(tx session) (err error) {
+			some, more, err = burnSome(tx, account, claim, now, limit-burned)
+			return err
+		}})
+		if err != nil {
+			return burned, err
+		}
+		burned += some
 	}
 	return burned, nil
 }
 
-func burnSome(tx session, account vault.AccountID, claim vault.ClaimID, now time.Time, limit int) (int, error) {
+// An owned is a secret of an account.
+type owned struct {
+	id     vault.ID
+	chunks int64
+}
+
+// burnSome tells, too, whether it has left some to the next transaction.
+func burnSome(
+	tx session, account vault.AccountID, claim vault.ClaimID, now time.Time, limit int,
+) (burned int, more bool, err error) {
 	rows, err := tx.rows(secretsOfAccount, account[:], now.UnixMilli(), limit)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	ids, err := collect(rows, func(id *vault.ID) []any { return []any{fixed(id[:])} })
+	secrets, err := collect(rows, func(o *owned) []any { return []any{fixed(o.id[:]), &o.chunks} })
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	for _, id := range ids {
-		if _, err := consume(tx, vault.Claim{SecretID: id, ID: claim, State: onetime.StateBurned, Now: now}); err != nil {
-			return 0, err
+	var chunks int64
+	for i, o := range secrets {
+		if _, err := consume(tx, vault.Claim{SecretID: o.id, ID: claim, State: onetime.StateBurned, Now: now}); err != nil {
+			return 0, false, err
+		}
+		if chunks += o.chunks; chunks >= maxChunks {
+			return i + 1, i+1 < len(secrets), nil
 		}
 	}
-	return len(ids), nil
+	return len(secrets), false, nil
 }
 
 // Sweep implements vault.Store. It also empties the write-ahead log, as the package comment describes. Large secrets it deletes
