@@ -155,6 +155,48 @@ func TestReplicasMissing(t *testing.T) {
 	}
 }
 
+// TestGuessesInDoubt holds that a guess is not let through, and does not count, that too few replicas have confirmed: nobody is
+// locked out because a replica is down.
+func TestGuessesInDoubt(t *testing.T) {
+	e := redistest.Start(t)
+	replica := redistest.StartReplica(t, e)
+	config := e.Config()
+	config.Replicas = 1
+	config.Timeout = time.Second
+	hasty := open(t, config)
+	config.Replicas = 0
+	alone := open(t, config)
+	limit := vault.GuessLimit{Most: 2, Window: time.Hour, Lock: time.Hour}
+	guess := vault.Guess{ID: vault.ID{'0', '0'}, Now: time.Now(), PerCaller: limit, InAll: limit, InLife: limit, Keep: 100}
+	reserve := func(store vault.Store) (locked bool) {
+		t.Helper()
+		wait, err := store.ReserveGuess(t.Context(), guess)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return wait > 0
+	}
+	replica.Kill()
+	for range 3 {
+		if wait, err := hasty.ReserveGuess(t.Context(), guess); wait > 0 || !errors.Is(err, vault.ErrInDoubt) {
+			t.Fatalf("ReserveGuess: %v, %v, want ErrInDoubt", wait, err)
+		}
+	}
+	for range limit.Most {
+		if reserve(alone) {
+			t.Error("guesses that were not let through count")
+		}
+	}
+	for range 2 { // and a refusal takes none back
+		if _, err := hasty.ReserveGuess(t.Context(), guess); !errors.Is(err, vault.ErrInDoubt) {
+			t.Fatal(err)
+		}
+	}
+	if !reserve(alone) {
+		t.Error("guesses that were let through do not count")
+	}
+}
+
 // TestTLS encrypts the connection, with a certificate on each side.
 func TestTLS(t *testing.T) {
 	folder := t.TempDir()

@@ -133,13 +133,13 @@ func (s *Store) write(ctx context.Context, st step) (valkey.ValkeyResult, error)
 	defer cancel()
 	connection, release := s.client.Dedicate()
 	defer release()
-	results := connection.DoMulti(ctx, evalsha(connection, st), s.wait(connection))
+	results := connection.DoMulti(ctx, evalsha(connection, st), s.wait(ctx, connection))
 	for err := results[0].Error(); ctx.Err() == nil; err = results[0].Error() {
 		if node, asking := s.redirected(err); node != nil {
 			results = s.writeAt(ctx, node, asking, st)
 		} else if isNotExecuted(err) {
 			pauseFor(ctx, err)
-			results = connection.DoMulti(ctx, eval(connection, st), s.wait(connection))
+			results = connection.DoMulti(ctx, eval(connection, st), s.wait(ctx, connection))
 		} else {
 			break
 		}
@@ -176,17 +176,19 @@ func (s *Store) redirected(err error) (node valkey.Client, asking bool) {
 // writeAt makes a step at one node of a Cluster. It sends the script's text, since it comes here seldom.
 func (s *Store) writeAt(ctx context.Context, node valkey.Client, asking bool, st step) []valkey.ValkeyResult {
 	if asking {
-		return node.DoMulti(ctx, node.B().Asking().Build(), eval(node, st), s.wait(node))[1:]
+		return node.DoMulti(ctx, node.B().Asking().Build(), eval(node, st), s.wait(ctx, node))[1:]
 	}
-	return node.DoMulti(ctx, eval(node, st), s.wait(node))
+	return node.DoMulti(ctx, eval(node, st), s.wait(ctx, node))
 }
 
 // waits tells whether writes wait for more than the primary's answer.
 func (s *Store) waits() bool { return s.replicas > 0 || s.waitaof }
 
-// wait makes the command that waits until the writes of a connection are durable.
-func (s *Store) wait(c valkey.CoreClient) valkey.Completed {
-	limit := (s.timeout / 2).Milliseconds()
+// wait makes the command that waits until the writes of a connection are durable, for half of the time that is left to the call,
+// so that its answer still comes in time, also where a step is sent again because the engine did not know its script.
+func (s *Store) wait(ctx context.Context, c valkey.CoreClient) valkey.Completed {
+	deadline, _ := ctx.Deadline()
+	limit := max(time.Until(deadline).Milliseconds()/2, 1) // 0 waits for ever
 	if s.replicas > 0 {
 		return c.B().Wait().Numreplicas(int64(s.replicas)).Timeout(limit).Build()
 	}

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -26,7 +27,9 @@ func talliesOf(guess vault.Guess) []tally {
 
 func durationMillis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// ReserveGuess implements vault.Store. Each partition keeps as many tallies as guess.Keep says.
+// ReserveGuess implements vault.Store. Each partition keeps as many tallies as guess.Keep says. A guess that was counted on the
+// primary, and not as durably as it has to be, is not let through, and is taken back as far as that can be: else a replica that
+// is down would lock out who knows the passphrase.
 func (s *Store) ReserveGuess(ctx context.Context, guess vault.Guess) (time.Duration, error) {
 	args := []string{millis(guess.Now), strconv.Itoa(guess.Keep)}
 	for _, t := range talliesOf(guess) {
@@ -35,8 +38,13 @@ func (s *Store) ReserveGuess(ctx context.Context, guess vault.Guess) (time.Durat
 	var locked int64
 	err := s.call(ctx, "reserve a guess", func() error {
 		result, err := s.write(ctx, step{reserveScript, s.partitionOf(guess.ID).tallies(), args})
-		if err == nil {
+		switch {
+		case err == nil:
 			locked, err = result.AsInt64()
+		case errors.Is(err, vault.ErrInDoubt): // it was made
+			if refused, failed := result.AsInt64(); failed == nil && refused == 0 {
+				_ = s.run(context.WithoutCancel(ctx), s.refund(guess))
+			}
 		}
 		return err
 	})
@@ -45,12 +53,16 @@ func (s *Store) ReserveGuess(ctx context.Context, guess vault.Guess) (time.Durat
 
 // RefundGuess implements vault.Store.
 func (s *Store) RefundGuess(ctx context.Context, guess vault.Guess) error {
+	return s.call(ctx, "refund a guess", func() error {
+		_, err := s.write(ctx, s.refund(guess))
+		return err
+	})
+}
+
+func (s *Store) refund(guess vault.Guess) step {
 	args := []string{millis(guess.Now)}
 	for _, t := range talliesOf(guess) {
 		args = append(args, t.name, strconv.Itoa(t.limit.Most), durationMillis(t.limit.Window))
 	}
-	return s.call(ctx, "refund a guess", func() error {
-		_, err := s.write(ctx, step{refundScript, s.partitionOf(guess.ID).tallies(), args})
-		return err
-	})
+	return step{refundScript, s.partitionOf(guess.ID).tallies(), args}
 }
