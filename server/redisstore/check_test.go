@@ -140,7 +140,8 @@ func TestReplicasMissing(t *testing.T) {
 	store := open(t, config)
 	secret, receipt := newPair(1)
 	replica.Kill()
-	if err := store.Create(t.Context(), secret, receipt, nil, vault.Quota{}); !errors.Is(err, vault.ErrInDoubt) {
+	const want = "redisstore: create: vault: the write is in doubt: fewer replicas than configured have confirmed it"
+	if err := store.Create(t.Context(), secret, receipt, nil, vault.Quota{}); !errors.Is(err, vault.ErrInDoubt) || err.Error() != want {
 		t.Errorf("Create: %v, want ErrInDoubt", err)
 	}
 	if _, err := store.Secret(t.Context(), secret.ID); err != nil {
@@ -153,6 +154,45 @@ func TestReplicasMissing(t *testing.T) {
 	if _, err := redisstore.Open(t.Context(), config); err == nil || !strings.Contains(err.Error(), "1 must confirm") {
 		t.Errorf("Open: %v", err)
 	}
+}
+
+// TestConfirmationCutOff holds that a claim is looked for, and found, whose answer came and whose confirmation by replicas was
+// cut off: nobody else would get the secret.
+func TestConfirmationCutOff(t *testing.T) {
+	e := redistest.Start(t)
+	redistest.StartReplica(t, e)
+	proxy := redistest.StartProxy(t, e)
+	config := e.Config()
+	config.Replicas = 1
+	beside := open(t, config)
+	config.Addresses = []string{proxy.Address}
+	store := open(t, config)
+	share := func(number byte) vault.Claim {
+		t.Helper()
+		secret, receipt := newPair(number)
+		if err := beside.Create(t.Context(), secret, receipt, nil, vault.Quota{}); err != nil {
+			t.Fatal(err)
+		}
+		return vault.Claim{SecretID: secret.ID, ReceiptID: receipt.ID, ID: vault.ClaimID{number}, State: onetime.StateReceived, Now: time.Now()}
+	}
+	if won, err := store.Claim(t.Context(), share(1)); !won || err != nil { // the engine knows the script
+		t.Fatalf("Claim = %v, %v", won, err)
+	}
+	claim := share(2)
+	proxy.Arm(2, redistest.Hold)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if won, err := store.Claim(t.Context(), claim); !won || err != nil {
+			t.Errorf("Claim = %v, %v, want true", won, err)
+		}
+	}()
+	for made := false; !made; time.Sleep(time.Millisecond) {
+		_, err := beside.Secret(t.Context(), claim.SecretID)
+		made = errors.Is(err, vault.ErrNoRecord) && proxy.Met() == "WAIT"
+	}
+	proxy.CutAll()
+	<-done
 }
 
 // TestGuessesInDoubt holds that a guess is not let through, and does not count, that too few replicas have confirmed: nobody is

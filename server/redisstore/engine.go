@@ -195,7 +195,8 @@ func (s *Store) wait(ctx context.Context, c valkey.CoreClient) valkey.Completed 
 	return c.B().Waitaof().Numlocal(1).Numreplicas(0).Timeout(limit).Build()
 }
 
-// waited returns an error that is ErrInDoubt unless enough of the engine have confirmed.
+// waited returns an error that is ErrInDoubt unless enough of the engine have confirmed. If the answer is lost it is another one:
+// whoever looks may find that they have.
 func (s *Store) waited(result valkey.ValkeyResult) error {
 	var confirmed int64
 	var err error
@@ -209,11 +210,14 @@ func (s *Store) waited(result valkey.ValkeyResult) error {
 	}
 	switch {
 	case err != nil:
-		return errors.Join(vault.ErrInDoubt, errors.New(plain(err)))
+		if _, refused := valkey.IsValkeyErr(err); !refused {
+			return err
+		}
+		return doubt(err)
 	case s.replicas > 0 && confirmed < int64(s.replicas):
-		return errors.Join(vault.ErrInDoubt, errReplicas)
+		return doubt(errReplicas)
 	case s.waitaof && confirmed < 1:
-		return errors.Join(vault.ErrInDoubt, errNoFsync)
+		return doubt(errNoFsync)
 	}
 	return nil
 }

@@ -35,9 +35,17 @@ func opaque(operation string, err error) error {
 		}
 	}
 	if errors.Is(err, vault.ErrInDoubt) {
-		return fmt.Errorf("redisstore: %s: %w (%s)", operation, vault.ErrInDoubt, plain(err))
+		return fmt.Errorf("redisstore: %s: %w", operation, doubt(err))
 	}
 	return fmt.Errorf("redisstore: %s: %s", operation, plain(err))
+}
+
+// doubt says that a write may have been made, or is not durable, and why that is not known.
+func doubt(err error) error {
+	if errors.Is(err, vault.ErrInDoubt) {
+		return err
+	}
+	return fmt.Errorf("%w: %s", vault.ErrInDoubt, plain(err))
 }
 
 // plain is what an error says, without what a script was given: an engine's error may show the keys that it was about.

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -41,8 +40,8 @@ func (s *Store) ReserveGuess(ctx context.Context, guess vault.Guess) (time.Durat
 		switch {
 		case err == nil:
 			locked, err = result.AsInt64()
-		case errors.Is(err, vault.ErrInDoubt): // it was made
-			if refused, failed := result.AsInt64(); failed == nil && refused == 0 {
+		default:
+			if refused, lost := result.AsInt64(); lost == nil && refused == 0 { // it was counted
 				_ = s.run(context.WithoutCancel(ctx), s.refund(guess))
 			}
 		}

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func (s *Store) create(ctx context.Context, secret vault.SecretRecord, receipt v
 		if settleErr == nil && begins == string(record) {
 			return nil
 		}
-		return doubt(err, settleErr)
+		return doubt(cmp.Or(settleErr, err))
 	}
 	if err != nil {
 		return err
@@ -101,14 +102,6 @@ func createOutcome(result valkey.ValkeyResult) error {
 		return errors.New("one of the ids is taken")
 	}
 	return errStrange
-}
-
-// doubt says that a write may have been made, or is not durable, and what came of looking.
-func doubt(err, settleErr error) error {
-	if settleErr != nil {
-		err = settleErr
-	}
-	return errors.Join(vault.ErrInDoubt, errors.New(plain(err)))
 }
 
 // nothing is what there is to take back where nothing was done.
@@ -205,7 +198,7 @@ func (s *Store) settleClaim(ctx context.Context, receiptKey string, marks []byte
 	want := append([]byte{recordVersion}, marks...)
 	begins, err := s.settle(ctx, receiptKey, want)
 	if err != nil || len(begins) != len(want) {
-		return false, doubt(failure, err)
+		return false, doubt(cmp.Or(err, failure))
 	}
 	if begins == string(want) {
 		return true, nil
@@ -213,7 +206,7 @@ func (s *Store) settleClaim(ctx context.Context, receiptKey string, marks []byte
 	if strings.Trim(begins[len(want)-len(vault.ClaimID{}):], "\x00") != "" {
 		return false, nil // somebody else has
 	}
-	return false, doubt(failure, nil) // it may still arrive
+	return false, doubt(failure) // it may still arrive
 }
 
 // raise notes a time that was given to what concerns no secret.
