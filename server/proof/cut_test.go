@@ -2,7 +2,6 @@ package proof
 
 import (
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -44,10 +43,20 @@ func openEngine(t testing.TB, config redisstore.Config) *redisstore.Store {
 	return store
 }
 
-// A cut is a server behind a proxy that does harm to commands, and one beside it that has a connection of its own.
+// A cut is servers behind a proxy that does harm to commands, and one beside it that has a connection of its own. Of those behind
+// it the patient one waits as long as it takes, so that nothing is in doubt for another reason than the harm; the hasty one is for
+// commands that are held, which nobody waits for.
 type cut struct {
-	proxy          *redistest.Proxy
-	through, clean api
+	proxy                 *redistest.Proxy
+	patient, hasty, clean api
+}
+
+// through is the server for which a fault is.
+func (c *cut) through(fault redistest.Fault) api {
+	if fault == redistest.Hold {
+		return c.hasty
+	}
+	return c.patient
 }
 
 func newCut(t *testing.T, replicas int) *cut {
@@ -61,9 +70,11 @@ func newCut(t *testing.T, replicas int) *cut {
 	config.Replicas = replicas
 	keys := vault.NewKeyring()
 	c.clean = serveStore(t, openEngine(t, config), keys)
-	config.Addresses, config.Timeout = []string{c.proxy.Address}, hasty
-	c.through = serveStore(t, openEngine(t, config), keys)
-	must(t, 200)(c.through.reveal(must(t, 200)(c.through.share("one", "")).SecretKey, "")) // the engine knows the scripts
+	config.Addresses = []string{c.proxy.Address}
+	c.patient = serveStore(t, openEngine(t, config), keys)
+	config.Timeout = hasty
+	c.hasty = serveStore(t, openEngine(t, config), keys)
+	must(t, 200)(c.patient.reveal(must(t, 200)(c.patient.share("one", "")).SecretKey, "")) // the engine knows the scripts
 	return c
 }
 
@@ -91,7 +102,7 @@ func TestCutShare(t *testing.T) {
 	withReplicas(t, func(t *testing.T, c *cut) {
 		acknowledged := map[redistest.Fault]int{}
 		c.each(t, func(fault redistest.Fault) {
-			r, err := c.through.share("the value", "")
+			r, err := c.through(fault).share("the value", "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,8 +122,8 @@ func TestCutShare(t *testing.T) {
 	})
 }
 
-// TestCutReveal holds that nothing is consumed twice, that nobody is told of an unknown secret that nobody got, and that
-// what is consumed without anybody getting it is what came too late.
+// TestCutReveal holds that nothing is consumed twice, and that a cut consumes nothing that nobody got: who is answered 500 finds
+// the secret there. What is consumed and nobody got is what came after its caller had given up, as docs/stores.md says.
 func TestCutReveal(t *testing.T) {
 	t.Run("without passphrase", func(t *testing.T) { testCutReveal(t, "") })
 	if redistest.All() { // Argon2id takes its time
@@ -125,7 +136,7 @@ func testCutReveal(t *testing.T, passphrase string) {
 		found := map[redistest.Fault]int{}
 		c.each(t, func(fault redistest.Fault) {
 			shared := must(t, 200)(c.clean.share("the value", passphrase))
-			r, err := c.through.reveal(shared.SecretKey, passphrase)
+			r, err := c.through(fault).reveal(shared.SecretKey, passphrase)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +160,10 @@ func testCutReveal(t *testing.T, passphrase string) {
 			case again.status != 404 && again.Value != "the value":
 				t.Errorf("%s: answered %d: %s", fault, again.status, again.body)
 			}
-			must(t, 404)(c.clean.reveal(shared.SecretKey, passphrase))
+			// Another reveal would be a wrong passphrase, of which a network has not so many.
+			if r := must(t, 200)(c.clean.receipt(shared.Key)); r.state() != "received" {
+				t.Errorf("%s: the receipt says %s", fault, r.state())
+			}
 		})
 		if found[redistest.CutAfter] < 2 {
 			t.Errorf("a claim whose answer was cut off was not found: %v", found)
@@ -159,7 +173,5 @@ func testCutReveal(t *testing.T, passphrase string) {
 
 func withReplicas(t *testing.T, test func(*testing.T, *cut)) {
 	t.Run("primary", func(t *testing.T) { test(t, newCut(t, 0)) })
-	if os.Getenv("ONETIME_SOAK") != "" { // a replica that is slow to confirm leaves in doubt what was not cut
-		t.Run("one replica", func(t *testing.T) { test(t, newCut(t, 1)) })
-	}
+	t.Run("one replica", func(t *testing.T) { test(t, newCut(t, 1)) })
 }
