@@ -66,7 +66,8 @@
 //   - that a secret outlasts a clock that is wrong when the server starts (see Time);
 //   - that a database which somebody can write to says the truth of what has become of a secret (State, Updated, Claim, Owner),
 //     keeps it, or does not bring back an older copy of all of itself: it gives no value to anybody without the keys;
-//   - that the holder of a link cannot keep others from it: whoever tries wrong passphrases locks it for all (see Guesses);
+//   - that the holder of a link cannot keep others from it: whoever tries wrong passphrases locks it for all, with 100 of them for the
+//     rest of its life (see Guesses);
 //   - that callers do not learn how many guesses are left, or an operator from which hash of a network they came.
 //
 // # Guesses
@@ -74,7 +75,8 @@
 // A passphrase is tried after it was counted, in the store: for the caller's network and the record, for the record, and
 // for the record in its life, known or unknown. Of one network 5 are tried in 10 minutes, of all 20 in half an hour, and
 // then none for half an hour; and 100 in the life of a record. Burns are counted by receipt, apart from reveals by secret, so
-// that the holder of a link locks out readers, and not who shared it. A right one is given back, a missing one is none. One
+// that the holder of a link locks out readers, and not who shared it. A right one is given back, unless the store
+// fails meanwhile; a missing one is none. One
 // network may try 100 wrong ones in half an hour, whatever they are for, at each server. The store keeps some 260,000
 // counts, and forgets those of records that were tried least recently; the reasons stand in guesses.go.
 //
