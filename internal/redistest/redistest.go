@@ -359,6 +359,33 @@ func (trio *Trio) waitForSentinels(t testing.TB) {
 func (trio *Trio) Rejoin(t testing.TB, killed *Engine) {
 	t.Helper()
 	killed.Start(t)
+	trio.Settle(t)
+}
+
+// AwaitElection returns when a Sentinel was elected to replace a primary that was killed, and has begun to, or has done so.
+func (trio *Trio) AwaitElection(t testing.TB, killed *Engine) {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(killed.Address)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(pause) {
+		for _, s := range trio.sentinels {
+			known, err := s.Do(t, "SENTINEL", "MASTER", master).AsStrMap()
+			if err != nil {
+				continue
+			}
+			switch state := known["failover-state"]; {
+			case known["port"] != port:
+				return
+			case state != "" && state != "none" && state != "wait_start":
+				return
+			}
+		}
+	}
+	t.Fatal("the Sentinels do not replace the primary")
+}
+
+// Settle waits until both replicas follow the primary and the Sentinels see them.
+func (trio *Trio) Settle(t testing.TB) {
+	t.Helper()
 	for deadline := time.Now().Add(patience); !trio.stands(t); time.Sleep(pause) {
 		if time.Now().After(deadline) {
 			t.Fatal("the replicas do not follow the primary")

@@ -128,6 +128,40 @@ func TestKillEngine(t *testing.T) {
 	}
 }
 
+// TestPrimaryComesBack has the killed primary come back while the Sentinels replace it, under load all the time. It demands that
+// nothing is lost if all replicas have to confirm, and prints what is lost if one of two does.
+func TestPrimaryComesBack(t *testing.T) {
+	if !redistest.All() {
+		t.Skip("it takes several engines: ONETIME_ENGINES=all runs it")
+	}
+	for replicas := 1; replicas <= 2; replicas++ {
+		t.Run(fmt.Sprintf("%d replicas", replicas), func(t *testing.T) {
+			trio := redistest.StartSentinel(t)
+			f := newFleet(t, trio, "--store-durability", "primary", "--store-replicas", fmt.Sprint(replicas))
+			servers := f.start(t, 2)
+			var l loss
+			rounds := scale(1, 10)
+			for range rounds {
+				j := &journal{faults: true}
+				stop, stopOther := j.load(servers[0].api, rand.Uint64()), j.load(servers[1].api, rand.Uint64())
+				killed := trio.Primary(t)
+				killed.Kill()
+				trio.AwaitElection(t, killed)
+				killed.Start(t)
+				trio.Failover(t, killed)
+				trio.Settle(t)
+				stop()
+				stopOther()
+				l.count(t, j, servers[0].api)
+			}
+			t.Logf("%d times: %s", rounds, l)
+			if replicas == 2 && (l.lost > 0 || l.revived > 0) {
+				t.Errorf("it is promised that nothing is: %s", l)
+			}
+		})
+	}
+}
+
 func restarts(t *testing.T, e *redistest.Engine, rounds int, args ...string) loss {
 	l := killEngine(t, newFleet(t, e, args...), func() *redistest.Engine { return e }, func(*redistest.Engine) { e.Start(t) }, rounds)
 	t.Logf("%d times: %s", rounds, l)

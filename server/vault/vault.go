@@ -32,7 +32,8 @@
 //	           what is in doubt nobody else gets                     TestClaimInDoubt, TestFaults, TestCutReveal
 //	Durable    what was acknowledged outlasts kill -9                TestKill
 //	           and a power cut                                       TestPowerLoss
-//	           on an engine, what its durability says, no more       TestKillEngine, TestReplicasMissing, TestCutShare
+//	           on an engine, what its durability says, no more       TestKillEngine, TestPrimaryComesBack,
+//	                                                                 TestReplicasMissing, TestCutShare
 //	           a first start may be killed, cut off, or fail         TestKillFirstStart, TestPowerLoss, TestFaultsOfAFirstStart
 //	           a write or sync that fails is answered 500, gives     TestFaults, TestDiskFull, TestReadOnly, TestWritesFail
 //	           nothing away, and the server heals by itself          TestEngineLost, TestEngineHangs
