@@ -74,7 +74,7 @@ func TestRefuseAnonymous(t *testing.T) {
 	_, generate := f.Generate(t.Context(), nobody, onetime.GenerateRequest{})
 	for name, err := range map[string]error{"share": share, "generate": generate} {
 		var refusal *onetime.Refusal
-		if !errors.Is(err, onetime.ErrForbidden) || !errors.As(err, &refusal) || refusal.Message == "" || refusal.RetryAfter != time.Minute {
+		if !errors.Is(err, onetime.ErrForbidden) || !errors.As(err, &refusal) || refusal.Message == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
