@@ -12,10 +12,8 @@ import (
 	"github.com/onetime-go/onetime/contract"
 )
 
-type callerKey struct{}
-
 // callerOf returns who sent a request, from the context that its handler gets.
-func callerOf(ctx context.Context) onetime.Caller { return ctx.Value(callerKey{}).(onetime.Caller) }
+func callerOf(ctx context.Context) onetime.Caller { return exchangeOf(ctx).caller }
 
 // callers finds out who sent a request.
 type callers struct {
@@ -62,8 +60,7 @@ func (cs callers) admit(c echo.Context, op *contract.Operation) error {
 	if err := cs.limits.admit(caller, op); err != nil {
 		return err
 	}
-	r := c.Request()
-	c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
+	exchangeOf(c.Request().Context()).caller = caller
 	return nil
 }
 

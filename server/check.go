@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/onetime-go/onetime"
 	"github.com/onetime-go/onetime/contract"
 )
 
@@ -79,8 +80,9 @@ func Defer(ctx context.Context, commit func(context.Context) error) {
 // exchange.
 type exchange struct {
 	context.Context
-	accepted bool // the request has passed its check
-	streams  bool // nothing is held of its answer
+	caller   onetime.Caller // where requests are admitted by callers
+	accepted bool           // the request has passed its check
+	streams  bool           // nothing is held of its answer
 	commit   func(context.Context) error
 	request  *buffer
 	body     heldBody
@@ -117,7 +119,7 @@ type checker struct {
 	maxAnswer  int64
 	streams    func(*contract.Operation) bool
 	report     func(echo.Context, *contract.Violation)
-	// admit comes before anything is read of a request's body, and may replace the request.
+	// admit comes before anything is read of a request's body.
 	admit func(echo.Context, *contract.Operation) error
 	// enter comes between checking a request and handling it. What it returns is called when all is done, but for the
 	// sending.
