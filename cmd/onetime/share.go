@@ -32,18 +32,8 @@ is shown on a terminal, and is metadata_key in the other formats. Keep it to you
 }
 
 func (r *remote) share(cmd *cobra.Command) error {
-	if err := r.passphrase.check(cmd, "the secret"); err != nil {
-		return err
-	}
-	s, err := r.session(cmd, "")
+	s, passphrase, err := r.creating(cmd, "the secret")
 	if err != nil {
-		return err
-	}
-	passphrase, err := r.passphrase.read(cmd, true)
-	if err != nil {
-		return err
-	}
-	if err := r.linkLeadsSomewhere(cmd); err != nil {
 		return err
 	}
 	secret, err := readSecret(cmd)
@@ -64,6 +54,23 @@ func (r *remote) share(cmd *cobra.Command) error {
 		return keepAnswer(s.verdict(err))
 	}
 	return s.verdict(r.printNew(s, receipt, "the link"))
+}
+
+// creating is what share and generate need: a server, perhaps a passphrase, and a place for the link. stdin is what standard
+// input is taken for, empty for nothing.
+func (r *remote) creating(cmd *cobra.Command, stdin string) (*session, onetime.Sensitive, error) {
+	if err := r.passphrase.check(cmd, stdin); err != nil {
+		return nil, "", err
+	}
+	s, err := r.session(cmd, "")
+	if err != nil {
+		return nil, "", err
+	}
+	passphrase, err := r.passphrase.read(cmd, true)
+	if err != nil {
+		return nil, "", err
+	}
+	return s, passphrase, r.linkLeadsSomewhere(cmd)
 }
 
 // linkLeadsSomewhere is leadsSomewhere, unless the server sends the link to somebody.
@@ -95,18 +102,8 @@ temporary file that only you can read.`,
 }
 
 func (r *remote) generate(cmd *cobra.Command) error {
-	if err := r.passphrase.check(cmd, ""); err != nil {
-		return err
-	}
-	s, err := r.session(cmd, "")
+	s, passphrase, err := r.creating(cmd, "")
 	if err != nil {
-		return err
-	}
-	passphrase, err := r.passphrase.read(cmd, true)
-	if err != nil {
-		return err
-	}
-	if err := r.linkLeadsSomewhere(cmd); err != nil {
 		return err
 	}
 	receipt, err := s.Generate(s.ctx, onetime.GenerateRequest{
