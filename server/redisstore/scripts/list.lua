@@ -13,11 +13,5 @@ if over > 0 then
 		redis.call('HDEL', KEYS[2], oldest)
 	end
 end
-for _, key in ipairs(KEYS) do
-	if redis.call('PTTL', key) == -1 then
-		redis.call('PEXPIREAT', key, ARGV[3])
-	else
-		redis.call('PEXPIREAT', key, ARGV[3], 'GT')
-	end
-end
+prolong(KEYS, ARGV[3])
 return 1

@@ -29,3 +29,14 @@ local function discount(meta, kind, key)
 		redis.call('HDEL', meta, 'until' .. key)
 	end
 end
+
+-- prolong lets the engine delete keys at a time, or later if it is to do so later already.
+local function prolong(keys, at)
+	for _, key in ipairs(keys) do
+		if redis.call('PTTL', key) == -1 then
+			redis.call('PEXPIREAT', key, at)
+		else
+			redis.call('PEXPIREAT', key, at, 'GT')
+		end
+	end
+end

@@ -15,11 +15,5 @@ if secrets > 0 and count > secrets or bytes > 0 and size > bytes then
 end
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2], 'all', string.format('%.0f', size))
-for _, key in ipairs(KEYS) do
-	if redis.call('PTTL', key) == -1 then
-		redis.call('PEXPIREAT', key, ARGV[7])
-	else
-		redis.call('PEXPIREAT', key, ARGV[7], 'GT')
-	end
-end
+prolong(KEYS, ARGV[7])
 return 1
