@@ -308,11 +308,7 @@ func TestCopy(t *testing.T) {
 	v.picture("revealed-lines")
 	v.click("[data-copies=value]")
 	v.sees("Copied")
-	v.open(s.base + "/")
-	v.click("#secret")
-	v.press("v", chromedp.KeyModifiers(chromedp.Modifier(2)), paste)
-	v.until("it is pasted", func() bool { return eval[string](v, `document.getElementById("secret").value`) != "" })
-	if got := eval[string](v, `document.getElementById("secret").value`); got != secret {
+	if got := v.pasted(s.base); got != secret {
 		t.Errorf("pasted is %q", got)
 	}
 	// A page that came without TLS from another machine has no clipboard, only the older way to it.
@@ -323,13 +319,23 @@ func TestCopy(t *testing.T) {
 	v.text("#value")
 	v.click("[data-copies=value]")
 	v.sees("Copied")
-	v.open(s.base + "/")
-	v.click("#secret")
-	v.press("v", chromedp.KeyModifiers(chromedp.Modifier(2)), paste)
-	v.until("it is pasted", func() bool { return eval[string](v, `document.getElementById("secret").value`) != "" })
-	if got := eval[string](v, `document.getElementById("secret").value`); got != secret+"\u00a0again" {
+	if got := v.pasted(s.base); got != secret+"\u00a0again" {
 		t.Errorf("pasted the older way is %q", got)
 	}
+}
+
+// pasted returns what is in the clipboard, by way of the page that takes a secret.
+func (v *visitor) pasted(base string) string {
+	v.t.Helper()
+	v.open(base + "/")
+	v.click("#secret")
+	v.press("v", chromedp.KeyModifiers(chromedp.Modifier(2)), paste)
+	var text string
+	v.until("it is pasted", func() bool {
+		text = eval[string](v, `document.getElementById("secret").value`)
+		return text != ""
+	})
+	return text
 }
 
 // TestForgets holds that a page that was left and come back to has forgotten what it held.
